@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -32,6 +31,7 @@ func (l *loader) check() {
 	l.checkWords()
 	l.checkAdmin()
 	l.checkMetrics()
+	l.checkAdminPort()
 	l.checkEnsemble()
 }
 
@@ -61,25 +61,27 @@ func (l *loader) derive(name, from string, unset bool, set func()) {
 	}
 }
 
-// readID reads dataDir/myid. A server that stands alone does without; a damaged file is refused,
-// as Apache refuses it.
+// readID reads dataDir/myid. Alone a server has no use for it, and the file that a package put
+// there may hold nothing but advice: Apache 3.4 started with it, so it is no mistake here.
 func (l *loader) readID() {
 	name := filepath.Join(l.config.DataDir, "myid")
-	contents, err := os.ReadFile(name)
+	contents, err := l.options.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	file := &given{where: name, order: len(l.givens)}
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			l.problem(name, "", "%v", cause(err))
-		}
+		l.warn(file, "%v", cause(err))
 		return
 	}
 	id, err := strconv.ParseInt(trim(string(contents)), 10, 64)
 	if err != nil {
-		l.problem(name, "", "%.20q is not a server id (one whole number, for example 1)", trim(string(contents)))
+		l.warn(file, "%.20q is not a server id (one whole number, for example 1); an ensemble will need it", trim(string(contents)))
 		return
 	}
 	l.config.ServerID = id
-	if env := trim(l.env("ZOO_MY_ID")); l.inImage() && l.file == "" && env != "" && env != strconv.FormatInt(id, 10) {
-		l.warn(&given{name: "ZOO_MY_ID", where: name}, "the file says %d and counts, the variable says %s", id, env)
+	if env := trim(l.env("ZOO_MY_ID")); l.fromImage && env != "" && env != strconv.FormatInt(id, 10) {
+		l.warn(file, "says %d and counts; ZOO_MY_ID says %s", id, env)
 	}
 }
 
@@ -98,7 +100,7 @@ func (l *loader) checkListeners() {
 	if c.SecureClientPort == 0 && c.SecureClientPortAddress != "" {
 		l.fail(l.about("secureClientPortAddress"), "needs secureClientPort")
 	}
-	l.checkClash("secureClientPort", c.SecureClientPort, c.SecureClientPortAddress, "clientPort", c.ClientPort, c.ClientPortAddress)
+	l.checkClash(listener{"secureClientPort", c.SecureClientPort, c.SecureClientPortAddress}, c.clientListener())
 }
 
 // failed reports whether key already has an error: one is enough.
@@ -122,12 +124,26 @@ func (l *loader) checkHost(name string, host *string) {
 	}
 }
 
-// checkClash refuses two listeners on one address.
-func (l *loader) checkClash(name string, port int, host, other string, otherPort int, otherHost string) {
-	if port == 0 || port != otherPort || host != otherHost && !wildcard(host) && !wildcard(otherHost) {
-		return
+// listener is a port that something listens on, and the key that says so.
+type listener struct {
+	key  string
+	port int
+	host string
+}
+
+// clash reports whether two listeners want one address.
+func (a listener) clash(b listener) bool {
+	return a.port != 0 && a.port == b.port && (a.host == b.host || wildcard(a.host) || wildcard(b.host))
+}
+
+func (l *loader) checkClash(a, b listener) {
+	if a.clash(b) {
+		l.fail(l.about(a.key), "port %d is taken by %s", a.port, b.key)
 	}
-	l.fail(l.about(name), "port %d is taken by %s", port, other)
+}
+
+func (c *Config) clientListener() listener {
+	return listener{"clientPort", c.ClientPort, c.ClientPortAddress}
 }
 
 func wildcard(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
@@ -149,6 +165,7 @@ func (l *loader) checkSessions() {
 
 func (l *loader) checkLimits() {
 	c := l.config
+	c.MaxClientCnxns, c.MaxCnxns = max(c.MaxClientCnxns, 0), max(c.MaxCnxns, 0)
 	if c.SnapCount < 2 {
 		l.warn(l.about("snapCount"), "%d is raised to 2, as in Apache", c.SnapCount)
 		c.SnapCount = 2
@@ -214,9 +231,6 @@ func (l *loader) checkAdmin() {
 			l.warn(g, "TLS is not served by this release: the admin server stays off rather than plain")
 		}
 	}
-	if c.AdminEnabled {
-		l.checkClash("admin.serverPort", c.AdminPort, c.AdminAddress, "clientPort", c.ClientPort, c.ClientPortAddress)
-	}
 }
 
 func (l *loader) checkMetrics() {
@@ -234,9 +248,24 @@ func (l *loader) checkMetrics() {
 	if !c.MetricsEnabled {
 		return
 	}
-	l.checkClash("metricsProvider.httpPort", c.MetricsPort, c.MetricsAddress, "clientPort", c.ClientPort, c.ClientPortAddress)
-	if c.AdminEnabled {
-		l.checkClash("metricsProvider.httpPort", c.MetricsPort, c.MetricsAddress, "admin.serverPort", c.AdminPort, c.AdminAddress)
+	l.checkClash(listener{"metricsProvider.httpPort", c.MetricsPort, c.MetricsAddress}, c.clientListener())
+}
+
+// checkAdminPort lets the admin server yield to other listeners: files from before there was
+// one (3.4), or from where it is off (3.10), may use its default port.
+func (l *loader) checkAdminPort() {
+	c := l.config
+	admin := listener{"admin.serverPort", c.AdminPort, c.AdminAddress}
+	others := []listener{c.clientListener()}
+	if c.MetricsEnabled {
+		others = append(others, listener{"metricsProvider.httpPort", c.MetricsPort, c.MetricsAddress})
+	}
+	for _, other := range others {
+		if c.AdminEnabled && admin.clash(other) {
+			c.AdminEnabled = false
+			c.origins["admin.enableServer"] = other.key
+			l.warn(l.about(admin.key), "port %d is taken by %s: the admin server stays off", admin.port, other.key)
+		}
 	}
 }
 
@@ -320,9 +349,10 @@ func (l *loader) readMembers() {
 	switch {
 	case len(members) > 1:
 		l.fail(first, "%d servers are listed; this release runs one server alone, ensembles come with the next release", len(members))
+	case l.anyFailed("server."):
 	case len(members) == 1:
 		l.readMember(members[0], first)
-	case !l.config.StandaloneEnabled && !l.anyFailed("server."):
+	case !l.config.StandaloneEnabled:
 		l.fail(l.about("standaloneEnabled"), "false needs at least one server line (or true, to run alone)")
 	}
 }
@@ -332,6 +362,7 @@ func (l *loader) readMember(m *Member, g *given) {
 	c.Member = m
 	if m.Observer {
 		l.fail(g, "an observer needs participants to observe")
+		return
 	}
 	if c.StandaloneEnabled {
 		l.warn(g, "the only server line: this server stands alone")

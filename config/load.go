@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 )
@@ -9,6 +10,9 @@ import (
 // Load reads the configuration that o points at. Warnings are returned in any case; the error
 // is an *Error with everything that is wrong, and then there is no Config.
 func Load(o Options) (*Config, []Warning, error) {
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
 	l := &loader{
 		sources: sources{options: o},
 		catalog: newCatalog(),
@@ -90,8 +94,11 @@ func (l *loader) resolve() {
 		case fromSet:
 			l.resolveSet(g)
 		}
-		if g.key == nil {
+		switch {
+		case g.key == nil: // without the value: it may be a misspelled secret
 			l.config.extras = append(l.config.extras, Setting{Key: g.name, Source: g.where, Verdict: Unknown})
+		case !g.obeyed:
+			l.config.extras = append(l.config.extras, g.setting(Dead))
 		}
 	}
 }
@@ -114,7 +121,7 @@ func (l *loader) resolveLine(g *given) {
 			g.obeyed = true
 			l.warn(g, "Apache reads it only as -D%s and would go on with %s; obeyed here, as it is larger", k.name, k.def)
 		default:
-			l.warn(g, "no effect in a file: Apache reads it only as -D%s (here also --set %s=%s)", k.property(), k.name, g.value)
+			l.warn(g, "no effect in a file: Apache reads it only as -D%s (here --set works too)", k.property())
 		}
 	default:
 		g.obeyed = true
@@ -190,7 +197,7 @@ func (l *loader) resolveFlag(g *given) {
 		l.warn(g, "no effect: the property is -D%s", k.property())
 	case k != nil && k.verdict != Dead:
 		g.key = k
-		l.warn(g, "no effect: not a system property (write it into zoo.cfg, or --set %s=%s)", k.name, g.value)
+		l.warn(g, "no effect: not a system property (write it into zoo.cfg, or use --set)")
 	case k != nil:
 		g.key = k
 		l.resolveDead(g)
@@ -287,7 +294,7 @@ func (l *loader) applyOne(g *given) {
 	if k.field != nil {
 		l.config.origins[k.name] = g.where
 	} else {
-		l.config.extras = append(l.config.extras, Setting{Key: g.name, Value: k.masked(g.value), Source: g.where, Verdict: k.verdict})
+		l.config.extras = append(l.config.extras, g.setting(k.verdict))
 	}
 	l.grouped(g)
 }
@@ -310,19 +317,34 @@ func (l *loader) grouped(g *given) {
 // warnGroups names settings without effect: one warning for each reason.
 func (l *loader) warnGroups() {
 	for _, gr := range l.groups {
-		first := *gr.givens[0]
-		names := make([]string, len(gr.givens))
-		for i, g := range gr.givens {
-			names[i] = g.name
+		var names []string
+		var first given
+		for _, g := range gr.givens {
+			if l.said(g) {
+				continue
+			}
+			if names == nil {
+				first = *g
+			}
+			names = append(names, g.name)
 		}
-		first.name = strings.Join(names, ", ")
-		w := Warning{Problem: first.problem("no effect: %s", gr.why), Notice: gr.notice}
-		l.warnings = append(l.warnings, w)
+		if names != nil {
+			first.name = strings.Join(names, ", ")
+			w := Warning{Problem: first.problem("no effect: %s", gr.why), Notice: gr.notice}
+			l.warnings = append(l.warnings, w)
+		}
 	}
 	if len(l.flags) > 0 {
 		l.warnings = append(l.warnings, Warning{Notice: true, Problem: Problem{
 			Where: "JVMFLAGS", Key: strings.Join(l.flags, " "), Text: "no effect: for the Java virtual machine"}})
 	}
+}
+
+// said reports whether there is an error or a warning about g already.
+func (l *loader) said(g *given) bool {
+	same := func(p Problem) bool { return p.Key == g.name && p.order == g.order }
+	return slices.ContainsFunc(l.problems, same) ||
+		slices.ContainsFunc(l.warnings, func(w Warning) bool { return same(w.Problem) })
 }
 
 // finish turns warnings into errors in strict mode and puts both into the order of the input.
@@ -352,9 +374,18 @@ func show(def string) string {
 	return " " + def
 }
 
-func (k *key) masked(value string) string {
-	if k.form == secret {
-		return Secret(value).String()
+// setting returns g as a row of the effective configuration.
+func (g *given) setting(v Verdict) Setting {
+	value := g.value
+	if g.key.form == secret || sensitive(g.name) {
+		value = Secret(value).String()
 	}
-	return value
+	return Setting{Key: g.name, Value: value, Source: g.where, Verdict: v}
+}
+
+// sensitive reports whether a name sounds like that of a secret: Java has many, and any of them
+// can turn up among flags.
+func sensitive(name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, "password") || strings.Contains(name, "secret")
 }

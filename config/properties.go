@@ -68,7 +68,9 @@ func decode(text []byte) (string, error) {
 }
 
 // joinLines drops blank lines and comments, and joins continued lines into one value each,
-// still escaped. The number is that of the first of them.
+// still escaped. The number is that of the first of them. A line of nothing but a backslash
+// begins nothing: a comment may follow it (and at the end of the file it is an empty line, all
+// of this as in the JDK).
 func joinLines(text string) []line {
 	var (
 		joined    []line
@@ -76,25 +78,27 @@ func joinLines(text string) []line {
 		continued bool
 	)
 	text = strings.ReplaceAll(text, "\r\n", "\n")
-	text = strings.ReplaceAll(text, "\r", "\n")
+	text = strings.TrimSuffix(strings.ReplaceAll(text, "\r", "\n"), "\n")
 	for i, s := range strings.Split(text, "\n") {
 		s = strings.TrimLeft(s, blanks)
-		if !continued {
+		if current.value == "" {
 			if s == "" || s[0] == '#' || s[0] == '!' {
+				continued = false
 				continue
 			}
-			current = line{number: i + 1}
+			current.number = i + 1
 		}
 		continued = trailingBackslashes(s)%2 == 1
 		if continued {
 			s = s[:len(s)-1]
 		}
 		current.value += s
-		if !continued && current.value != "" {
+		if !continued {
 			joined = append(joined, current)
+			current = line{}
 		}
 	}
-	if continued && current.value != "" { // a backslash at the end of the file continues nothing
+	if continued { // by the end of the file
 		joined = append(joined, current)
 	}
 	return joined
@@ -106,8 +110,12 @@ func trailingBackslashes(s string) int {
 
 // splitLine cuts a joined line into key and value and takes the escapes out of both.
 func splitLine(s string) (key, value string, err error) {
-	if s[0] == '=' || s[0] == ':' { // legal for Java, an error for the library
-		return "", "", fmt.Errorf("no key before %q", s[:1])
+	if s == "" {
+		return "", "", nil
+	}
+	if s[0] == '=' || s[0] == ':' { // an empty key: legal for Java, an error for the library
+		_, value, err = splitLine("x" + s)
+		return "", value, err
 	}
 	loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}
 	p, err := loader.LoadBytes([]byte(s))

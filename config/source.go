@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,17 +39,20 @@ type Options struct {
 	Strict bool
 	// Environ is the environment, as os.Environ returns it. Nil means an empty one.
 	Environ []string
+	// ReadFile opens files. Nil means os.ReadFile.
+	ReadFile func(name string) ([]byte, error)
 }
 
 // sources collects what was given, weakest first, and what could not be read.
 type sources struct {
-	options  Options
-	file     string // path of the configuration file, if there is one
-	givens   []given
-	problems []Problem
-	warnings []Warning
-	unread   bool     // the configuration could not be read, so what it lacks is no news
-	flags    []string // words of JVMFLAGS that only a JVM understands
+	options   Options
+	file      string // path of the configuration file, if there is one
+	givens    []given
+	problems  []Problem
+	warnings  []Warning
+	fromImage bool     // the configuration is that of the official image's variables
+	unread    bool     // the configuration could not be read, so what it lacks is no news
+	flags     []string // words of JVMFLAGS that only a JVM understands
 }
 
 func (s *sources) add(g given) {
@@ -76,6 +78,7 @@ func (s *sources) collect() {
 	case s.defaultFile() != "":
 		s.readFile(s.defaultFile())
 	case s.inImage():
+		s.fromImage = true
 		s.readImage()
 	default:
 		s.add(given{name: "clientPort", value: "2181", where: "no configuration file", origin: fromFile})
@@ -100,7 +103,8 @@ func (s *sources) readFlags(variable string) {
 	for _, word := range shellWords(s.env(variable)) {
 		definition, ok := strings.CutPrefix(word, "-D")
 		if !ok {
-			s.flags = append(s.flags, word)
+			option, _, _ := strings.Cut(word, "=") // what follows may be a secret
+			s.flags = append(s.flags, option)
 			continue
 		}
 		name, value, _ := strings.Cut(definition, "=")
@@ -148,7 +152,7 @@ func (s *sources) readFile(name string) {
 }
 
 func (s *sources) readLines(name string) []line {
-	contents, err := os.ReadFile(name)
+	contents, err := s.options.ReadFile(name)
 	if err != nil {
 		s.problem(name, "", "%v", cause(err))
 		s.unread = true
@@ -185,7 +189,7 @@ func (s *sources) defaultFile() string {
 		if dir == "" {
 			continue
 		}
-		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() {
+		if _, err := s.options.ReadFile(filepath.Join(dir, name)); err == nil {
 			return filepath.Join(dir, name)
 		}
 	}

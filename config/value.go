@@ -24,9 +24,15 @@ func (k *key) set(c *Config, text string) (note string, err error) {
 	case *[]string:
 		*f = splitList(text)
 	case *bool:
-		*f, note, err = k.parseBool(text)
+		var on bool
+		if on, note, err = k.parseBool(text); err == nil {
+			*f = on
+		}
 	case *time.Duration:
-		*f, err = k.parseDuration(text)
+		var d time.Duration
+		if d, err = k.parseDuration(text); err == nil {
+			*f = d
+		}
 	case *int:
 		err = setNumber(k, f, text)
 	case *int32:
@@ -100,7 +106,7 @@ func (k *key) parseNumber(text string) (int64, error) {
 		most = math.MaxInt32
 	}
 	if n < k.min || n > most {
-		return 0, fmt.Errorf("%d is out of range (%d to %d%s)", n, k.min, most, k.of())
+		return 0, fmt.Errorf("%d is out of range (%d to %d%s)", n, k.min, most, strings.TrimPrefix(k.of(), " of"))
 	}
 	return n, nil
 }
@@ -179,7 +185,10 @@ func (k *key) suggest(text string) string {
 	if n, ok := k.convert(strings.ReplaceAll(text, " ", "")); ok {
 		return fmt.Sprintf(" (write %d)", n)
 	}
-	if k.def == "" {
+	switch {
+	case k.unit == "port":
+		return " (a port, for example 2181)"
+	case k.def == "" || k.def == "0" || k.def == "-1":
 		return ""
 	}
 	return fmt.Sprintf(" (for example %s)", k.def)
@@ -201,8 +210,8 @@ func (k *key) convert(text string) (int64, bool) {
 // parseDuration reads a time: in the unit of the key, or with a suffix where that is allowed.
 func (k *key) parseDuration(text string) (time.Duration, error) {
 	if k.form == interval || k.place == ours {
-		if n, err := parseInt(text, false); err == nil && n >= 0 && n <= math.MaxInt32 {
-			return time.Duration(n) * k.duration(), nil
+		if n, err := parseInt(text, false); err == nil && n >= negative && n <= math.MaxInt32 {
+			return time.Duration(max(n, 0)) * k.duration(), nil // below 0 is off, as 0 is
 		}
 		d, err := parseSuffixed(text)
 		if err != nil || d < 0 {
@@ -219,7 +228,7 @@ func (k *key) parseDuration(text string) (time.Duration, error) {
 func parseSuffixed(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := parseInt(days, false)
-		if err != nil || n > math.MaxInt32/24 || n < 0 {
+		if err != nil || n > math.MaxInt16 || n < 0 {
 			return 0, errors.New("not a number of days")
 		}
 		return time.Duration(n) * 24 * time.Hour, nil
