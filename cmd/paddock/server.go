@@ -14,9 +14,7 @@ type serverCmd struct {
 	configArgs
 }
 
-// Run loads the configuration and serves until SIGTERM or SIGINT. The first signal ends the
-// context, and the server closes its connections and files in peace; a second one gets the
-// system's default treatment, which is the end of the process.
+// Run loads the configuration and serves until SIGTERM or SIGINT.
 func (c *serverCmd) Run(p *process) error {
 	cfg, warnings, err := c.load(p)
 	logWarnings(p.log, warnings)
@@ -24,10 +22,17 @@ func (c *serverCmd) Run(p *process) error {
 		return err
 	}
 	logConfig(p.log, cfg)
+	return untilSignal(func(ctx context.Context) error { return runServer(ctx, cfg, p.log) })
+}
+
+// untilSignal calls serve with a context that SIGTERM and SIGINT end: the server then closes
+// its connections and files in peace. A second signal gets the system's default treatment,
+// which is the end of the process.
+func untilSignal(serve func(context.Context) error) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	return runServer(ctx, cfg, p.log)
+	return serve(ctx)
 }
 
 func logWarnings(log *slog.Logger, warnings []config.Warning) {
