@@ -1,0 +1,227 @@
+package wal
+
+import (
+	"fmt"
+	"testing"
+
+	"paddock/vfs"
+	"paddock/wire"
+)
+
+// A step is one call of the scripted run. While it runs, a crash may leave the state before it or
+// after it; when it has returned, only that after it.
+type step struct {
+	name string
+	do   func(l *Log, m *model) error
+}
+
+func commits(n, size int) step {
+	return step{fmt.Sprintf("commit %d of %d bytes", n, size), func(l *Log, m *model) error {
+		b := NewBatch(64)
+		m.fill(b, n, 1, size)
+		return l.Commit(b, m.last-1, m.last-1, uint64(m.last))
+	}}
+}
+
+func seals() step {
+	return step{"seal", func(l *Log, m *model) error { return l.Seal() }}
+}
+
+func prepares() step {
+	return step{"prepare", func(l *Log, m *model) error {
+		for {
+			if more, err := l.Prepare(); err != nil || !more {
+				return err
+			}
+		}
+	}}
+}
+
+func truncates(back wire.Zxid) step {
+	return step{fmt.Sprintf("truncate by %d", back), func(l *Log, m *model) error {
+		m.truncate(m.last - back)
+		return l.TruncateTo(m.last)
+	}}
+}
+
+func restarts(ahead wire.Zxid) step {
+	return step{"restart", func(l *Log, m *model) error {
+		m.restart(m.last + ahead)
+		return l.Restart(m.last)
+	}}
+}
+
+func removes(through wire.Zxid) step {
+	return step{fmt.Sprintf("remove through %d", through), func(l *Log, m *model) error {
+		err := l.RemoveThrough(through)
+		m.base = max(m.base, through)
+		return err
+	}}
+}
+
+func script() []step {
+	return []step{
+		commits(1, 20), commits(3, 200), seals(), commits(1, 900),
+		prepares(), commits(2, 700), commits(1, 1400), seals(),
+		commits(1, 30), truncates(1), commits(2, 40), prepares(), truncates(3), commits(1, 50), seals(),
+		prepares(), commits(1, 2000), commits(1, 6000), commits(2, 100), seals(),
+		removes(6), commits(1, 60), commits(1, 60), commits(1, 600),
+		restarts(5), commits(1, 70), prepares(), commits(1, 1900), removes(18), commits(1, 20),
+	}
+}
+
+// history is a run of the script: the models between steps, and the operation of the disk at
+// which each was reached.
+type history struct {
+	disk   *vfs.Sim
+	states []*model
+	at     []int
+	after  []wire.Zxid // what Open may be told from here on
+	names  []string
+}
+
+func runScript(t *testing.T, steps []step) *history {
+	t.Helper()
+	h := &history{disk: vfs.NewSim(1)}
+	m := newModel()
+	l := mustOpen(t, h.disk, small())
+	h.states, h.at, h.after = []*model{m.clone()}, []int{h.disk.Ops()}, []wire.Zxid{0}
+	for _, s := range steps {
+		before := m.base
+		if err := s.do(l, m); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		after := before
+		if m.base > before {
+			after = m.base // a snapshot has it before segments go, or the log restarts
+		}
+		h.states, h.at = append(h.states, m.clone()), append(h.at, h.disk.Ops())
+		h.after, h.names = append(h.after, after), append(h.names, s.name)
+		if d := m.differs(l, m.base); d != "" {
+			t.Fatalf("after %s: %s", s.name, d)
+		}
+	}
+	return h
+}
+
+// allowed returns the states that a crash after at operations may leave.
+func (h *history) allowed(at int) (states []*model, after wire.Zxid, name string) {
+	i := 0
+	for i+1 < len(h.at) && h.at[i+1] <= at {
+		i++
+	}
+	states = h.states[i : i+1]
+	after, name = h.after[i], "at the end"
+	if i+1 < len(h.at) {
+		states, after, name = h.states[i:i+2], h.after[i+1], "in "+h.names[i]
+	}
+	return states, after, name
+}
+
+func matches(l *Log, states []*model, after wire.Zxid) (*model, string) {
+	var why string
+	for _, m := range states {
+		c := *m
+		d := c.differs(l, max(after, c.base))
+		if d == "" {
+			return m, ""
+		}
+		why += d + "; "
+	}
+	return nil, why
+}
+
+// TestEveryCrashPoint cuts a scripted run after each operation of the disk, and what recovery does
+// then after each of its operations, with every image of what was not synced. The log that comes
+// back holds what was acknowledged and at most the write that was on its way.
+func TestEveryCrashPoint(t *testing.T) {
+	subsets, recoverySubsets, share := 4, 1, 16 // one image in so many has its recovery cut too
+	if long {
+		subsets, recoverySubsets, share = 64, 8, 1
+	}
+	h := runScript(t, script())
+	images, again, torn, rewritten := 0, 0, 0, 0
+	for at := 0; at <= h.disk.Ops(); at++ {
+		states, after, where := h.allowed(at)
+		for img := range h.disk.Images(at, subsets) {
+			images++
+			name := fmt.Sprintf("crash %s after op %d, %s", where, at, img.Name)
+			o := small()
+			o.After = after
+			l, err := Open(img.Disk, dir, o)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			got, why := matches(l, states, after)
+			if got == nil {
+				t.Fatalf("%s: %s", name, why)
+			}
+			if l.Recovery().Torn {
+				torn++
+			}
+			rewritten += l.Recovery().Rewritten
+			if images%share == 0 {
+				again += cutRecovery(t, name, img.Disk, states, got, after, recoverySubsets)
+			}
+			goOn(t, name, l, got, after)
+		}
+	}
+	t.Logf("crash points %d, images %d, images of recovery %d, torn %d, transactions rewritten %d, lost 0",
+		h.disk.Ops()+1, images, again, torn, rewritten)
+	if torn == 0 || rewritten == 0 {
+		t.Error("no image had a torn tail, or none needed a rewrite")
+	}
+}
+
+// cutRecovery crashes the disk in and after the recovery that it has just been through. When Open
+// has returned, what it returned must stay.
+func cutRecovery(t *testing.T, name string, d *vfs.Sim, states []*model, got *model, after wire.Zxid, subsets int) int {
+	t.Helper()
+	n := 0
+	for at := 0; at <= d.Ops(); at++ {
+		if at == d.Ops() {
+			states = []*model{got}
+		}
+		for img := range d.Images(at, subsets) {
+			n++
+			name := fmt.Sprintf("%s; then crash of the recovery after op %d, %s", name, at, img.Name)
+			o := small()
+			o.After = after
+			l, err := Open(img.Disk, dir, o)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if m, why := matches(l, states, after); m == nil {
+				t.Fatalf("%s: %s", name, why)
+			}
+			must(t, l.Close())
+		}
+	}
+	return n
+}
+
+// goOn writes to a recovered log and opens it again.
+func goOn(t *testing.T, name string, l *Log, m *model, after wire.Zxid) {
+	t.Helper()
+	m = m.clone()
+	if l.Last() < after {
+		must(t, l.Restart(after))
+		m.restart(after)
+	}
+	for range 3 {
+		b := NewBatch(64)
+		m.fill(b, 1, 2, 700)
+		must(t, l.Commit(b, 0, 0, 0))
+	}
+	must(t, l.Close())
+	o := small()
+	o.After = after
+	again, err := Open(l.fs, dir, o)
+	if err != nil {
+		t.Fatalf("%s: after three more commits and a close: %v", name, err)
+	}
+	if d := m.differs(again, after); d != "" {
+		t.Fatalf("%s: after three more commits and a close: %s", name, d)
+	}
+	must(t, again.Close())
+}
