@@ -1,0 +1,227 @@
+package edge
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"sort"
+	"sync"
+	"testing"
+
+	"paddock/test/harness"
+)
+
+var target *harness.Target
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Slow cases wait for clocks, not for cores: let all of them wait at once.
+	if err := flag.Set("test.parallel", "64"); err != nil {
+		panic(err)
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	var err error
+	target, err = harness.FromEnv()
+	switch {
+	case errors.Is(err, harness.ErrNotAvailable):
+		fmt.Println("edge: nothing was tested:", err)
+		return 0
+	case err != nil:
+		fmt.Println(err)
+		return 1
+	}
+	defer harness.Cleanup()
+	defer func() {
+		for _, s := range servers {
+			s.close()
+		}
+	}()
+	return m.Run()
+}
+
+// server is a server shared by cases, started by the first that needs it.
+type server struct {
+	name     string
+	settings harness.Settings
+	alone    bool // one case at a time
+
+	once sync.Once
+	err  error
+	srv  *harness.Server
+	busy sync.Mutex // held by the running case if alone
+}
+
+var defaults = harness.Settings{
+	"tickTime":               "2000",
+	"maxClientCnxns":         "0",
+	"4lw.commands.whitelist": "*",
+	"zookeeper.DigestAuthenticationProvider.superDigest": superDigest,
+}
+
+const (
+	superAuth   = "super:secret"
+	superDigest = "super:lK75jTNcA+U9vtVEw5vB51mj/w4="
+)
+
+var (
+	plain = &server{name: "plain", settings: defaults}
+	// quiet is for cases that count zxids.
+	quiet = &server{name: "quiet", settings: defaults, alone: true}
+	// untouched is only ever read.
+	untouched = &server{name: "untouched", settings: defaults}
+	// short has a fast clock, so that sessions end soon.
+	short = &server{name: "short", settings: defaults.With(harness.Settings{"tickTime": "200"})}
+	// extended has TTL nodes and looks for unused containers often.
+	extended = &server{name: "extended", settings: defaults.With(harness.Settings{
+		"extendedTypesEnabled":            "true",
+		"znode.container.checkIntervalMs": "300",
+	})}
+	quota    = &server{name: "quota", settings: defaults.With(harness.Settings{"enforceQuota": "true"})}
+	enforced = &server{name: "enforced", settings: defaults.With(harness.Settings{
+		"zookeeper.enforce.auth.enabled": "true",
+		"zookeeper.enforce.auth.schemes": "digest",
+	})}
+	// stock has ZooKeeper's defaults for what the others relax.
+	stock = &server{name: "stock", settings: harness.Settings{"tickTime": "2000"}, alone: true}
+	// crowded is for the limit of connections, also a default.
+	crowded = &server{name: "crowded", settings: harness.Settings{"tickTime": "2000"}}
+	// worn starts from a directory whose counters are about to wrap.
+	worn = &server{name: "worn", settings: defaults}
+	// refusing gets the requests that would crash or open Apache's server.
+	refusing = &server{name: "refusing", settings: defaults.With(harness.Settings{
+		"extendedTypesEnabled": "true",
+	})}
+
+	servers = []*server{plain, quiet, untouched, short, extended, quota, enforced, stock, crowded, worn, refusing}
+)
+
+func (s *server) start() error {
+	s.once.Do(func() {
+		if s == worn {
+			s.srv, s.err = target.StartFrom(s.settings, wornDirectory)
+			return
+		}
+		s.srv, s.err = target.Start(s.settings)
+	})
+	return s.err
+}
+
+func (s *server) close() {
+	if s.srv != nil {
+		s.srv.Close()
+	}
+}
+
+// fact is one numbered fact with its case.
+type fact struct {
+	number int
+	name   string
+	on     *server
+	run    func(t *testing.T, s *server)
+}
+
+// notStandalone are the facts that one standalone server cannot show.
+var notStandalone = []struct {
+	number int
+	reason string
+}{
+	{16, "SessionMoved needs two servers of an ensemble"},
+	{17, "a moved session's old connection needs a leader and a follower"},
+	{18, "a server is read-only only while partitioned from its ensemble"},
+	{110, "needs a server with SASL configured"},
+	{130, "the division of globalOutstandingLimit is for ensembles larger than two"},
+	{131, "the eager ACL check runs only in ensemble members"},
+	{132, "local sessions exist only in ensembles"},
+	{133, "needs a server with SASL configured"},
+}
+
+var (
+	skippedMu sync.Mutex
+	skipped   []string // guarded by skippedMu
+)
+
+// skip leaves a case out, and has it named at the end.
+func skip(t *testing.T, reason string) {
+	t.Helper()
+	skippedMu.Lock()
+	skipped = append(skipped, t.Name()+": "+reason)
+	skippedMu.Unlock()
+	t.Skip(reason)
+}
+
+// facts returns all cases in the order of their numbers.
+func facts() []fact {
+	var all []fact
+	for _, part := range [][]fact{
+		handshakeFacts, framingFacts, pathFacts, writeFacts, multiFacts,
+		watchFacts, setWatchesFacts, aclFacts, authFacts, orderFacts, miscFacts,
+	} {
+		all = append(all, part...)
+	}
+	sort.SliceStable(all, func(i, j int) bool { return all[i].number < all[j].number })
+	return all
+}
+
+func TestFacts(t *testing.T) {
+	runCases(t, "%03d %s", facts())
+	t.Cleanup(func() {
+		for _, n := range notStandalone {
+			fmt.Printf("edge: not tested: fact %d: %s\n", n.number, n.reason)
+		}
+		for _, line := range skipped {
+			fmt.Println("edge: not tested:", line)
+		}
+	})
+}
+
+func TestHazards(t *testing.T) {
+	if !target.Paddock() {
+		t.Skip("these requests crash or open Apache's server")
+	}
+	runCases(t, "h%02d %s", hazards)
+}
+
+func runCases(t *testing.T, format string, cases []fact) {
+	for _, f := range cases {
+		t.Run(fmt.Sprintf(format, f.number, f.name), func(t *testing.T) {
+			t.Parallel()
+			s := f.on
+			if s.alone {
+				s.busy.Lock()
+				t.Cleanup(s.busy.Unlock) // runs after the cleanups that close the case's sessions
+			}
+			if err := s.start(); err != nil {
+				t.Fatalf("server %s: %v", s.name, err)
+			}
+			f.run(t, s)
+			if !s.srv.Alive() {
+				t.Fatalf("server %s is gone:\n%s", s.name, s.srv.LogTail())
+			}
+		})
+	}
+}
+
+// TestEveryFactHasItsPlace guards the suite itself: each of the 135 facts is a case or is named, with
+// a reason, as one that cannot be.
+func TestEveryFactHasItsPlace(t *testing.T) {
+	places := make(map[int]int)
+	for _, f := range facts() {
+		places[f.number]++
+	}
+	for _, n := range notStandalone {
+		places[n.number]++
+	}
+	for n := 1; n <= 135; n++ {
+		if places[n] != 1 {
+			t.Errorf("fact %d has %d places, want 1", n, places[n])
+		}
+		delete(places, n)
+	}
+	for n := range places {
+		t.Errorf("there is no fact %d", n)
+	}
+}
