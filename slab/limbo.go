@@ -57,3 +57,6 @@ func Release[T any](l *Limbo, a *Arena, b *Slab[T], limit int) (more bool) {
 	*l = Limbo{}
 	return false
 }
+
+// Records returns how many records wait here.
+func (l *Limbo) Records() int { return len(l.records) }

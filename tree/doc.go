@@ -1,0 +1,2 @@
+// Package tree is the state of a server: znodes, ACLs, ephemerals, quotas, sessions.
+package tree
