@@ -19,8 +19,10 @@ means there; where something is different, the column *Default* says so. Sources
    official Docker image; or, without those, port 2181 and ` + "`./data`" + `,
 4. ` + "`--set key=value` (short `-Dkey=value`)" + `.
 
-` + "`paddock config check zoo.cfg`" + ` prints what would be in force, and where each value comes from. Nothing that
-Apache would have started with stops the server: what has no effect is named in the log, with file and line.
+` + "`paddock config check zoo.cfg`" + ` prints what would be in force, and where each value comes from. A line
+that has no effect does not stop the server; it is named in the log, with file and line. What Apache starts with and
+paddock refuses is what cannot be left out silently: more than one server line, TLS as the only port, SASL that is
+required, authentication plug-ins written in Java. ` + "`myid`" + ` and ` + "`electionAlg`" + ` are not looked at so strictly.
 ` + "`--strict-config`" + ` (or ` + "`config.strict=true`" + `) takes every such warning for an error.
 
 **Where** says where Apache reads a setting, and so how its value is read. *file*: from ` + "`zoo.cfg`" + `; numbers are decimal,

@@ -28,6 +28,7 @@ func Load(o Options) (*Config, []Warning, error) {
 	l.choose()
 	l.setDefaults()
 	l.apply()
+	l.readID()
 	l.readMembers()
 	if !l.unread {
 		l.check()
@@ -42,6 +43,7 @@ type loader struct {
 	catalog         *catalog
 	config          *Config
 	strict, lenient bool
+	hasID           bool              // there is a myid
 	chosen          map[string]*given // by slot: the one that counts
 	groups          []group
 }
@@ -119,9 +121,12 @@ func (l *loader) resolveLine(g *given) {
 		case l.lenient:
 		case k.name == "jute.maxbuffer" && l.widens(g):
 			g.obeyed = true
-			l.warn(g, "Apache reads it only as -D%s and would go on with %s; obeyed here, as it is larger", k.name, k.def)
+			l.warn(g,
+				"Apache reads it only as -D%s and would go on with %s; obeyed here, as it is larger",
+				k.name, k.def)
 		default:
-			l.warn(g, "no effect in a file: Apache reads it only as -D%s (here --set works too)", k.property())
+			l.warn(g,
+				"no effect in a file: Apache reads it only as -D%s (here --set works too)", k.property())
 		}
 	default:
 		g.obeyed = true
@@ -150,7 +155,8 @@ func (l *loader) resolveStranger(g *given) {
 		g.obeyed = true // to be named with its like
 		return
 	case !l.lenient:
-		l.warn(g, "no effect: Apache adds the prefix zookeeper. by itself (write %s)", l.spelling(k, g.name))
+		l.warn(g,
+			"no effect: Apache adds the prefix zookeeper. by itself (write %s)", l.spelling(k, g.name))
 	}
 	g.key, g.obeyed = k, l.lenient
 }
@@ -180,7 +186,8 @@ func (l *loader) resolveDead(g *given) {
 		g.key, g.obeyed = l.catalog.byName(works), true
 		return
 	}
-	l.warn(g, "no effect, as in Apache, whose documents print this name (what is read is %s)", works)
+	l.warn(g,
+		"no effect, as in Apache, whose documents print this name (what is read is %s)", works)
 }
 
 // resolveFlag resolves a -D word.
@@ -211,7 +218,8 @@ func (l *loader) resolveFlag(g *given) {
 // resolveSet resolves a --set word: new with this server, so every spelling works.
 func (l *loader) resolveSet(g *given) {
 	bare := strings.TrimPrefix(g.name, "zookeeper.")
-	for _, k := range []*key{l.catalog.byName(g.name), l.catalog.byProperty(g.name), l.catalog.byName(bare)} {
+	c := l.catalog
+	for _, k := range []*key{c.byName(g.name), c.byProperty(g.name), c.byName(bare)} {
 		if k == nil {
 			continue
 		}
@@ -373,6 +381,9 @@ func show(def string) string {
 	}
 	return " " + def
 }
+
+// isTrue reports whether a switch was given, and is on.
+func (g *given) isTrue() bool { return g != nil && strings.EqualFold(g.value, "true") }
 
 // setting returns g as a row of the effective configuration.
 func (g *given) setting(v Verdict) Setting {

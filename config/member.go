@@ -17,8 +17,6 @@ type Member struct {
 	ClientPort int    // 0 where the line names none
 	SecureHost string
 	SecurePort int
-
-	where string
 }
 
 // MemberAddress is where one server talks to the others.
@@ -32,7 +30,8 @@ type MemberAddress struct {
 func parseMember(name, value string) (*Member, error) {
 	id, err := strconv.ParseInt(strings.TrimPrefix(name, "server."), 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a server id (want server.1 and so on)", strings.TrimPrefix(name, "server."))
+		return nil, fmt.Errorf("%q is not a server id (want server.1 and so on)",
+			strings.TrimPrefix(name, "server."))
 	}
 	m := &Member{ID: id}
 	parts := strings.Split(value, ";")

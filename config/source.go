@@ -200,7 +200,8 @@ func (s *sources) defaultFile() string {
 // limited: so does Apache, in this form only.
 func (s *sources) readArguments(args []string) {
 	if len(args) > 4 {
-		s.problem("arguments", "", "%d words: want a configuration file, or PORT DATADIR [TICKTIME [MAXCNXNS]]", len(args))
+		s.problem("arguments", "", "%d words: want a configuration file, or PORT DATADIR [TICKTIME [MAXCNXNS]]",
+			len(args))
 		s.unread = true
 		return
 	}
@@ -208,7 +209,8 @@ func (s *sources) readArguments(args []string) {
 		s.add(given{name: "maxClientCnxns", value: "0", where: "no argument MAXCNXNS", origin: fromFile})
 	}
 	names := []struct{ key, argument string }{
-		{"clientPort", "PORT"}, {"dataDir", "DATADIR"}, {"tickTime", "TICKTIME"}, {"maxClientCnxns", "MAXCNXNS"},
+		{"clientPort", "PORT"}, {"dataDir", "DATADIR"},
+		{"tickTime", "TICKTIME"}, {"maxClientCnxns", "MAXCNXNS"},
 	}
 	for i, value := range args {
 		s.add(given{name: names[i].key, value: value, where: "argument " + names[i].argument, origin: fromFile})

@@ -41,7 +41,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		kong.Description("A coordination server that speaks ZooKeeper's protocol."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
-		kong.UsageOnError(),
+		kong.Vars{"args_help": argsHelp},
 	)
 	if err != nil {
 		panic(err) // the struct above is wrong
@@ -84,10 +84,13 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 
 // configArgs are the words by which server and config check find a configuration.
 type configArgs struct {
-	Args         []string `arg:"" optional:"" name:"zoo.cfg" help:"Configuration file; or PORT DATADIR [TICKTIME [MAXCNXNS]], as Apache takes them (milliseconds, connections per address). Without either: defaults, port 2181 and ./data."`
+	Args         []string `arg:"" optional:"" name:"zoo.cfg" help:"${args_help}"`
 	Set          []string `short:"D" sep:"none" placeholder:"KEY=VALUE" help:"Set one key of zoo.cfg; wins over the file. May be repeated."`
 	StrictConfig bool     `help:"Take warnings about the configuration for errors."`
 }
+
+const argsHelp = "Configuration file; or PORT DATADIR [TICKTIME [MAXCNXNS]], as Apache takes them " +
+	"(milliseconds, connections per address). Without either: defaults, port 2181 and ./data."
 
 func (a *configArgs) load(p *process) (*config.Config, []config.Warning, error) {
 	return config.Load(config.Options{Args: a.Args, Set: a.Set, Strict: a.StrictConfig, Environ: p.environ})
