@@ -51,7 +51,7 @@ func (p *pair) compare(stream []step) (*difference, error) {
 	var errs [2]error
 	var both sync.WaitGroup
 	for i, s := range p.servers {
-		both.Go(func() { said[i], errs[i] = play(s.Addr, root, stream) })
+		both.Go(func() { said[i], errs[i] = play(s, root, stream) })
 	}
 	both.Wait()
 	if d := firstDifference(said, errs); d != nil {

@@ -10,7 +10,10 @@ import (
 	"paddock/wire"
 )
 
-const slots = 4 // sessions of a stream
+const (
+	slots        = 4  // sessions of a stream
+	restartEvery = 10 // one stream in so many has its servers killed and restarted half-way
+)
 
 // superAuth is the super user's auth data; its digest is in settings.
 const superAuth = "super:secret"
@@ -37,6 +40,9 @@ func generate(seed uint64, n int) []step {
 	}
 	for len(stream) < n {
 		s := g.step()
+		if seed%restartEvery == restartEvery-1 && len(stream) == n/2 {
+			s = step{action: restart}
+		}
 		for _, r := range s.reqs {
 			g.remember(r)
 		}

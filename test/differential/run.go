@@ -16,7 +16,7 @@ type transcript [][]string
 // run is one stream on one server. Owned by one goroutine.
 type run struct {
 	rename
-	addr  string
+	srv   *harness.Server
 	admin *harness.Conn // a super user, for the node below which the stream works
 	slots [slots]slot
 	told  []string // what this step has been told so far
@@ -30,19 +30,18 @@ type slot struct {
 	xid      int32
 }
 
-// play runs stream on the server at addr below a node named root. An error is a failure of the run, not
-// of the server.
-func play(addr, root string, stream []step) (transcript, error) {
-	r := &run{addr: addr, rename: rename{root: root, sessions: map[int64]int{}, closes: map[int64]bool{}}}
+// play runs stream on srv below a node named root. An error is a failure of the run, not of the server.
+func play(srv *harness.Server, root string, stream []step) (transcript, error) {
+	r := &run{srv: srv, rename: rename{root: root, sessions: map[int64]int{}, closes: map[int64]bool{}}}
 	defer r.close()
 	if err := r.begin(); err != nil {
-		return nil, fmt.Errorf("differential: %s: begin %s: %w", addr, root, err)
+		return nil, fmt.Errorf("differential: %s: begin %s: %w", srv.Target.Name, root, err)
 	}
 	var all transcript
 	for i, s := range stream {
 		r.told = nil
 		if err := r.step(s); err != nil {
-			return all, fmt.Errorf("differential: %s: step %d (%v): %w", addr, i, s, err)
+			return all, fmt.Errorf("differential: %s: step %d (%v): %w", srv.Target.Name, i, s, err)
 		}
 		all = append(all, r.told)
 	}
@@ -62,11 +61,7 @@ func (r *run) close() {
 }
 
 func (r *run) begin() (err error) {
-	if r.admin, err = harness.Open(r.addr, 60000); err != nil {
-		return err
-	}
-	body := harness.Bytes(nil).Int(0).Str("digest").Str(superAuth)
-	if _, err = call(r.admin, wire.OpAuth, body); err != nil {
+	if err := r.openAdmin(harness.ConnectRequest{TimeoutMS: 60000, Passwd: make([]byte, 16)}); err != nil {
 		return err
 	}
 	made, err := call(r.admin, wire.OpCreate, harness.Bytes(nil).Str(r.root).Str("").ACLs(open).Int(0))
@@ -80,6 +75,31 @@ func (r *run) begin() (err error) {
 		}
 	}
 	return nil
+}
+
+func (r *run) openAdmin(q harness.ConnectRequest) (err error) {
+	if r.admin, err = harness.Dial(r.srv.Addr); err != nil {
+		return err
+	}
+	if _, err = r.admin.Connect(q); err != nil {
+		return err
+	}
+	_, err = call(r.admin, wire.OpAuth, harness.Bytes(nil).Int(0).Str("digest").Str(superAuth))
+	return err
+}
+
+// restart kills the server and starts it again. All connections are lost, the sessions are not.
+func (r *run) restart() error {
+	r.srv.Kill()
+	for i := range r.slots {
+		r.slots[i].drop()
+	}
+	r.admin.Close()
+	if err := r.srv.Restart(); err != nil {
+		return err
+	}
+	s := r.admin.Session
+	return r.openAdmin(harness.ConnectRequest{TimeoutMS: 60000, SessionID: s.SessionID, Passwd: s.Passwd})
 }
 
 // call does a request that must succeed.
@@ -98,8 +118,11 @@ func (r *run) tell(format string, args ...any) { r.told = append(r.told, fmt.Spr
 
 func (r *run) step(s step) error {
 	sl := &r.slots[s.slot]
-	if s.action == hello {
+	switch s.action {
+	case hello:
 		return r.hello(s.raw)
+	case restart:
+		return r.restart()
 	}
 	if sl.conn == nil && s.action != drop && s.action != badRenew && s.action != aheadOf {
 		if err := r.connect(sl, sl.renewal()); err != nil {
@@ -246,7 +269,7 @@ func (r *run) fresh(sl *slot) error {
 
 // connect dials, says q and tells the answer. The slot has a connection afterwards if the session lives.
 func (r *run) connect(sl *slot, q harness.ConnectRequest) error {
-	c, err := harness.Dial(r.addr)
+	c, err := harness.Dial(r.srv.Addr)
 	if err != nil {
 		return err
 	}
@@ -280,7 +303,7 @@ func (r *run) takeOver(sl *slot) error {
 
 // hello sends a connect request on a connection of its own. A session that comes of it is closed.
 func (r *run) hello(payload []byte) error {
-	c, err := harness.Dial(r.addr)
+	c, err := harness.Dial(r.srv.Addr)
 	if err != nil {
 		return err
 	}

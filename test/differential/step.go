@@ -22,6 +22,7 @@ const (
 	aheadOf                 // the same with a zxid from the future
 	hello                   // a connect request with odd fields, on a connection of its own
 	closeSess               // end the session
+	restart                 // kill the server and start it again in its directory
 )
 
 // step is one step of a stream. It holds no zxid, session id or password: those differ between runs.
@@ -185,7 +186,7 @@ func (s step) String() string {
 	names := map[action]string{
 		ask: "ask", burst: "burst", garble: "garble", frame: "frame", drop: "drop", renew: "renew",
 		badRenew: "renew with a bad password", aheadOf: "renew from the future", hello: "hello",
-		closeSess: "close session",
+		closeSess: "close session", restart: "kill and restart the server",
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "session %d: %s", s.slot, names[s.action])
