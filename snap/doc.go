@@ -9,9 +9,9 @@
 //	      │           (headers,    (each block stands alone)                   (a loader)
 //	      └ any mismatch: renamed to *.corrupt-N and kept; the next older one is tried
 //
-// Write makes a file from a Source, Load fills a Sink from the newest file that verifies,
-// List and Verify look, Purge removes what nobody needs and says how far the log may go.
-// What they promise:
+// Write makes a file from a Source, Load fills a Sink from the newest file that verifies (and
+// LoadTree a tree), List and Verify look, Purge removes what nobody needs and says how far the
+// log may go. What they promise:
 //
 //   - snapshot-exact: the file says what the Source said, in its order, and its bytes are a
 //     function of that alone; no clock, no random, no map order.

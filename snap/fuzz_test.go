@@ -2,8 +2,6 @@ package snap
 
 import (
 	"errors"
-	"os"
-	"path"
 	"testing"
 
 	"paddock/tree"
@@ -131,31 +129,4 @@ func FuzzRecords(f *testing.F) {
 			t.Fatalf("got %x, want %x", again, raw)
 		}
 	})
-}
-
-// TestSnapshotsOfEveryVersionLoad reads the files that released versions wrote. A file made by
-// this version is added with SNAP_GOLDEN=1.
-func TestSnapshotsOfEveryVersionLoad(t *testing.T) {
-	want := shapes(0x100000009)
-	name := fileName(want.zxid)
-	if os.Getenv("SNAP_GOLDEN") != "" {
-		d := newDisk(t)
-		mustWrite(t, d, want, 1700000000000)
-		if err := os.WriteFile(path.Join("testdata/v1", name), contents(t, d, name), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, released := range []string{"testdata/v1"} {
-		d := newDisk(t)
-		b, err := os.ReadFile(path.Join(released, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		put(t, d, name, b)
-		var got memory
-		if _, err := Load(d, dir, &got, tested()); err != nil {
-			t.Fatalf("%s: %v", released, err)
-		}
-		equal(t, &got.state, want)
-	}
 }
