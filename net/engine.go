@@ -36,7 +36,9 @@ type Config struct {
 	IsWord func(w [4]byte) bool
 	// NewHandler makes the brain of a loop. It is called once for each, before the first connection.
 	NewHandler func(l *Loop) Handler
-	Log        *slog.Logger
+	// Ready is called once, when every loop has its handler and before the first connection.
+	Ready func()
+	Log   *slog.Logger
 }
 
 func (c *Config) setDefaults() {
@@ -97,6 +99,9 @@ func Start(cfg Config) (*Engine, error) {
 		}
 		l.handler = cfg.NewHandler(l)
 		e.loops = append(e.loops, l)
+	}
+	if cfg.Ready != nil {
+		cfg.Ready()
 	}
 	if err := e.run(); err != nil {
 		e.closeBells()
@@ -220,7 +225,7 @@ func (e *Engine) closeBells() {
 func (e *Engine) tick() {
 	defer e.ticker.Done()
 	start := time.Now()
-	t := time.NewTicker(50 * time.Millisecond)
+	t := time.NewTicker(clockStepMS * time.Millisecond)
 	defer t.Stop()
 	for {
 		select {
@@ -262,7 +267,7 @@ func (e *Engine) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 		return nil, gnet.Close
 	}
 	c := &Conn{loop: l, tr: gnetConn{g}, remote: remote, phase: phaseWords}
-	c.deadline = l.now() + int64(e.cfg.HandshakeMS)
+	c.deadline = l.now() + clockStepMS + int64(e.cfg.HandshakeMS) // the clock may be a step behind
 	l.add(c)
 	l.watch(c)
 	g.SetContext(c)
@@ -301,6 +306,7 @@ func (e *Engine) hang(l *Loop, el gnet.EventLoop) {
 		// A loop without a bell never answers a write: nothing good comes of going on (R7).
 		panic(fmt.Sprintf("net: event loop %d cannot have its bell: %v", l.index, err))
 	}
+	l.hung.Store(true)
 }
 
 // forget counts a connection out.

@@ -7,6 +7,7 @@ const (
 	maxHandshakeBytes = 8 << 10
 	// A finished connection is drained this long and this far before it is closed.
 	lingerMS      = 1000
+	clockStepMS   = 50 // between two looks at the clock
 	maxDrainBytes = 64 << 10
 	// keptBufferBytes is the largest buffer worth keeping for the next connection.
 	keptBufferBytes = 64 << 10
@@ -54,6 +55,7 @@ type Loop struct {
 
 	waiting   atomic.Bool // shared: the clock rings this loop while it watches connections
 	openCount atomic.Int64
+	hung      atomic.Bool // shared: the bell hangs, so a ring will be answered
 	bell      bell
 }
 
@@ -70,6 +72,14 @@ func (l *Loop) Conn(id ID) *Conn {
 		return c
 	}
 	return nil
+}
+
+// At returns the living connection in a slot, or nil.
+func (l *Loop) At(slot uint32) *Conn {
+	if int(slot) >= len(l.slots) {
+		return nil
+	}
+	return l.slots[slot]
 }
 
 // Each calls f for every connection, in the order of their slots.
@@ -89,6 +99,10 @@ func (l *Loop) Stats() Stats { return l.stats }
 
 // Ring wakes the loop: it will call Handler.Rung soon. Anybody may ring; rings before the answer are one.
 func (l *Loop) Ring() { l.bell.ring() }
+
+// Hung reports whether a ring will be answered: a loop gets its bell with its first connection, and
+// until then there is nothing on it to ask about.
+func (l *Loop) Hung() bool { return l.hung.Load() }
 
 func (l *Loop) now() int64 { return l.engine.now() }
 
