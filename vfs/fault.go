@@ -9,7 +9,7 @@ import (
 type Fault struct {
 	Err   error // returned, as the Err of an fs.PathError
 	Short int   // of a write that fails: the bytes that are written all the same
-	Drop  bool  // a write that is reported done, and is not
+	Drop  bool  // a write, or a sync of a file, that is reported done, and is not
 	Shift int64 // a write that lands that many bytes away, and is reported done
 }
 

@@ -106,6 +106,20 @@ func TestSimKeepsWhatWasSynced(t *testing.T) {
 			must(t, d.SyncDir("."))
 		},
 		want: map[string]string{"a": ""},
+	}, {
+		name: "a sync that the disk only claims saves nothing, until a later one",
+		run: func(t *testing.T, d *Sim) {
+			for _, n := range []string{"a", "b"} {
+				f := create(t, d, n, "x")
+				d.SetFaults(FailNth(OpSync, 1, Fault{Drop: true}))
+				must(t, f.Sync())
+				if n == "b" {
+					must(t, f.Sync())
+				}
+			}
+			must(t, d.SyncDir("."))
+		},
+		want: map[string]string{"a": "", "b": "x"},
 	}}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -102,11 +102,13 @@ func (f *simFile) Sync() error {
 	if err != nil {
 		return err
 	}
-	if err := f.disk.call(op); err != nil {
-		// As a kernel does: the pages are clean now and read back as written, and no later
-		// sync will write them. A crash keeps any of them or none.
-		delete(f.disk.pending, fileKey(f.inode))
-		return err
+	if fault := f.disk.fault(op); fault != nil {
+		if fault.Err != nil {
+			// As a kernel does: the pages are clean now and read back as written, and no
+			// later sync will write them. A crash keeps any of them or none.
+			delete(f.disk.pending, fileKey(f.inode))
+		}
+		return fault.Err
 	}
 	f.disk.settle(entry{Op: op, inode: f.inode}, fileKey(f.inode))
 	return nil

@@ -41,8 +41,8 @@ type DamageError struct {
 }
 
 func (e *DamageError) Error() string {
-	return fmt.Sprintf("wal: %s in %s at byte %d, transactions after zxid %s up to %s: %v. %s: %s",
-		e.Class, e.File, e.Offset, zxidText(e.After), zxidText(e.Until), e.Err,
+	return fmt.Sprintf("wal: %s at byte %d of %s: %v; lost: transactions after zxid %s up to %s. %s: %s",
+		e.Class, e.Offset, e.File, e.Err, zxidText(e.After), zxidText(e.Until),
 		"Restore the file, or give up these transactions and all later ones",
 		acceptLoss(path.Dir(e.File)))
 }

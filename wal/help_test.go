@@ -67,20 +67,22 @@ func (m *model) differs(l *Log, after wire.Zxid) string {
 	if got := l.Last(); got != m.last {
 		return fmt.Sprintf("last zxid: got %s, want %s", got, m.last)
 	}
-	next := max(after, m.base) + 1
-	err := l.Replay(max(after, m.base), func(txn []byte) error {
-		want, ok := m.txns[next]
-		if !ok || string(txn) != want {
-			return fmt.Errorf("zxid %s: got %.40q, want %.40q", next, txn, want)
+	at := max(after, m.base)
+	err := l.Replay(at, func(txn []byte) error {
+		if at >= m.last {
+			return fmt.Errorf("after the last zxid %s: %.40q", at, txn)
 		}
-		next++
+		at = m.next(at)
+		if want := m.txns[at]; string(txn) != want {
+			return fmt.Errorf("zxid %s: got %.40q, want %.40q", at, txn, want)
+		}
 		return nil
 	})
 	if err != nil {
 		return err.Error()
 	}
-	if after <= m.last && next != m.last+1 {
-		return fmt.Sprintf("replay ended before %s, want %s", next, m.last+1)
+	if at < m.last {
+		return fmt.Sprintf("replay ended at %s, want %s", at, m.last)
 	}
 	return ""
 }

@@ -347,7 +347,7 @@ func (l *Log) seal() error {
 // next batch of the log. It returns buf with the trailer.
 func (l *Log) write(buf []byte, h *header) ([]byte, error) {
 	size := frameSize(int64(len(buf) - headerSize))
-	if l.cur == nil || l.closedSeg || !l.fits(size) {
+	if l.cur == nil || l.closedSeg || !l.fits(h.kind, size) {
 		if err := l.roll(size); err != nil {
 			return nil, err
 		}
@@ -371,12 +371,15 @@ func (l *Log) write(buf []byte, h *header) ([]byte, error) {
 	return frame, nil
 }
 
-// fits says whether a batch of size bytes, and a seal, have room in the current segment and in
-// its index.
-func (l *Log) fits(size int64) bool {
-	const more = 3 * entrySize // of the batch, a seal and the end of the segment
-	index := (int64(len(l.entries)) + more + sectorSize - 1) / sectorSize
-	return l.cur.end+size+sectorSize <= l.cur.size && l.cur.index+index <= l.cur.indexSectors
+// fits says whether a batch of size bytes has room in the current segment and in its index, with
+// what may have to come after it: a seal, and the entry that closes the segment.
+func (l *Log) fits(k kind, size int64) bool {
+	entries := int64(len(l.entries) + 2*entrySize)
+	if k != kindSeal {
+		size, entries = size+sectorSize, entries+entrySize
+	}
+	index := (entries + sectorSize - 1) / sectorSize
+	return l.cur.end+size <= l.cur.size && l.cur.index+index <= l.cur.indexSectors
 }
 
 // enter adds a batch to the entries that wait for the index, and writes them with every

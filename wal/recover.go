@@ -68,7 +68,7 @@ func listSegments(fsys vfs.FS, dir string) (ids []uint64, leftovers []string, er
 func (rc *recovery) run() error {
 	if len(rc.ids) == 0 {
 		if rc.after > 0 {
-			return rc.missing(1, unknown)
+			return rc.missing(1, unknown, unknown)
 		}
 		return nil
 	}
@@ -77,7 +77,7 @@ func (rc *recovery) run() error {
 	}
 	if rc.head == 0 {
 		if rc.ids[0] != 1 || rc.after > 0 {
-			return rc.missing(rc.ids[0]-1, unknown)
+			return rc.missing(rc.ids[0]-1, unknown, unknown)
 		}
 		return nil
 	}
@@ -99,7 +99,7 @@ func (rc *recovery) findHead(i int) error {
 		}
 		// Segments are made one after the other: a gap before an unused one is a lost one.
 		if i > 0 && rc.ids[i-1] != id-1 {
-			return rc.missing(id-1, unknown)
+			return rc.missing(id-1, unknown, unknown)
 		}
 	}
 	return nil
@@ -123,7 +123,7 @@ func (rc *recovery) readHead(r *reader) (found bool, err error) {
 		return false, nil
 	}
 	if t.goesOn > newest {
-		return false, rc.missing(t.goesOn, unknown)
+		return false, rc.missing(t.goesOn, s.last.last, unknown)
 	}
 	rc.head, rc.tail, rc.traces = r.id, s, t
 	rc.torn = rc.torn || t.dirty || s.err != nil && s.err != errNothing
@@ -185,7 +185,7 @@ func (rc *recovery) walkBack() error {
 	for first.sequence > 1 && first.kind != kindStart && first.prev > rc.after {
 		id := first.synced.segment
 		if !slices.Contains(rc.ids, id) {
-			return rc.missing(id, first.prev)
+			return rc.missing(id, unknown, first.prev)
 		}
 		r, err := rc.open(id)
 		if err != nil {
@@ -250,20 +250,19 @@ func (rc *recovery) open(id uint64) (*reader, error) {
 		err = errSegmentID
 	}
 	if err != nil {
-		return nil, rc.segmentDamaged(id, unknown, err)
+		return nil, rc.segmentDamaged(id, unknown, unknown, err)
 	}
 	rc.logID = r.logID
 	return r, nil
 }
 
-func (rc *recovery) missing(id uint64, until wire.Zxid) error {
-	return rc.segmentDamaged(id, until, errSegmentMissing)
+func (rc *recovery) missing(id uint64, after, until wire.Zxid) error {
+	return rc.segmentDamaged(id, after, until, errSegmentMissing)
 }
 
-func (rc *recovery) segmentDamaged(id uint64, until wire.Zxid, err error) error {
+func (rc *recovery) segmentDamaged(id uint64, after, until wire.Zxid, err error) error {
 	return &DamageError{
-		Class: ErrHole, File: path.Join(rc.dir, segmentName(id)), After: unknown, Until: until,
-		Err: err,
+		Class: ErrHole, File: path.Join(rc.dir, segmentName(id)), After: after, Until: until, Err: err,
 	}
 }
 
