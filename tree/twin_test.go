@@ -311,7 +311,10 @@ func (w *twin) track(path string, count, size int) {
 		if n == nil {
 			return
 		}
-		var c, b int
+		c, b := -1, -1 // what ZooKeeper reads from an empty text
+		if len(n.data) == 0 {
+			n.data = []byte("count=-1,bytes=-1")
+		}
 		if _, err := fmt.Sscanf(string(n.data), "count=%d,bytes=%d", &c, &b); err != nil {
 			w.recount(p)
 			return
