@@ -26,6 +26,7 @@ var settings = harness.Settings{
 	"maxSessionTimeout":               "60000",
 	"maxClientCnxns":                  "0",
 	"extendedTypesEnabled":            "true",
+	"4lw.commands.whitelist":          "*",
 	"enforceQuota":                    "true",
 	"znode.container.checkIntervalMs": "3600000",
 	"zookeeper.DigestAuthenticationProvider.superDigest": "super:lK75jTNcA+U9vtVEw5vB51mj/w4=",
@@ -157,18 +158,30 @@ func (g *gen) prologue() (steps []step) {
 	return steps
 }
 
-// orderly is a request whose reply keeps its place also in Apache's server.
+// orderly is a request that may stand in a burst: its reply keeps its place also in Apache's server, and
+// what follows it does not depend on how fast it is applied.
 func (g *gen) orderly() req {
 	for {
-		if r := g.req(); !outOfBand(r.op) {
-			return r
+		if r := g.req(); !hasty(r.op) {
+			return settled(r)
 		}
 	}
 }
 
-func outOfBand(op wire.Op) bool {
+// settled takes from createContainer the flag of ephemerals, which has a meaning in Apache's server until
+// the container is applied: see differences, container-ephemeral-flag.
+func settled(r req) req {
+	if r.op == wire.OpCreateContainer {
+		r.flags &^= 1
+	}
+	return r
+}
+
+func hasty(op wire.Op) bool {
 	switch op {
 	case wire.OpAuth, wire.OpSASL, wire.OpCheck:
+		return true
+	case wire.OpSetACL: // see differences, pending-acl
 		return true
 	}
 	return !known(op)
@@ -186,7 +199,10 @@ func known(op wire.Op) bool {
 // differences.
 func (g *gen) harmless() req {
 	for {
-		r := g.orderly()
+		r := g.req()
+		if hasty(r.op) && r.op != wire.OpSetACL {
+			continue
+		}
 		switch r.op {
 		case wire.OpCreateTTL, wire.OpMulti:
 			continue
@@ -253,7 +269,7 @@ func (g *gen) rare() req {
 	case 4, 5:
 		return req{op: wire.OpGetEphemerals, path: pick(g, g.path(), nullPath, "^", "^/", "^ ")}
 	case 6, 7:
-		return req{op: wire.OpSync, path: pick(g, g.path(), nullPath, "^", "^x", "^\xff\xfe", "^\U0001F600")}
+		return req{op: wire.OpSync, path: pick(g, g.path(), nullPath, "^", "^x", "^\U0001F600", "^"+path(g.junk()), "^"+path(g.junk()))}
 	case 8:
 		return req{op: wire.OpWhoAmI}
 	case 9:
@@ -304,6 +320,17 @@ func (g *gen) watchPath() path {
 
 func (g *gen) data() []byte {
 	return pick(g, nil, []byte{}, []byte("d"), []byte("data"), []byte("more data than before"), make([]byte, 300))
+}
+
+// junk is a string that is seldom UTF-8: how a server replaces what is malformed can be seen wherever it
+// echoes a string.
+func (g *gen) junk() string {
+	var b []byte
+	for range 1 + g.IntN(6) {
+		b = append(b, pick[byte](g, 'a', ':', 0x00, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf,
+			0xe0, 0xe2, 0xed, 0xef, 0xf0, 0xf3, 0xf4, 0xf5, 0xf8, 0xff))
+	}
+	return string(b)
 }
 
 func (g *gen) version() int32 {
@@ -368,15 +395,24 @@ func (g *gen) acl() acls {
 	}
 	var list []harness.ACL
 	for range 1 + g.IntN(3) {
-		list = append(list, pick(g, open, readOnly, auth, auth,
+		list = append(list, pick(g, open, readOnly, auth, auth, harness.ACL{Perms: 31, Scheme: "ip", ID: g.address()},
 			digestACL(31, "a:1", "a"), digestACL(1, "b:2", "b"),
 			harness.ACL{Perms: pick[int32](g, 0, 2, 4, 8, 16, 32, -1), Scheme: "world", ID: "anyone"},
 			harness.ACL{Perms: 31, Scheme: "ip", ID: pick(g, "127.0.0.1", "127.0.0.0/8", "10.0.0.1", "0.0.0.0/0")},
-			harness.ACL{Perms: 31, Scheme: "digest", ID: pick(g, ":b", "a:b:", "a", "a:b:c", "")},
-			harness.ACL{Perms: 31, Scheme: "ip", ID: pick(g, "1.2.3", "1.2.3.4/33", "::1", "fe80::/10", "1.2.3.4/", "")},
+			harness.ACL{Perms: 31, Scheme: "digest", ID: pick(g, ":b", "a:b:", "a", "a:b:c", "", g.junk(), "u"+g.junk()+":x")},
+			harness.ACL{Perms: 31, Scheme: "ip", ID: g.address()},
 			harness.ACL{Perms: 31, Scheme: pick(g, "super", "nosuch", "", "sasl"), ID: "x"}))
 	}
 	return acls{list: list}
+}
+
+// address is an id of the ip scheme, or nearly one.
+func (g *gen) address() string {
+	a := pick(g, "1.2.3.4", "127.0.0.1", "127.0.0.2", "01.02.03.004", "0.0.0.0", "255.255.255.255", "1.2.3", "1.2.3.256",
+		"1.2.3.-4", "+1.2.3.4", "1..3.4", "1.2.3.4.", ".1.2.3.4", " 1.2.3.4", "1.2.3.4 ", "1.2.3.4.5", "0x1.2.3.4", "",
+		"::", "::1", "1::", "fe80::", "fe80::1%lo", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "1::2::3", "12345::",
+		"0:0:0:0:0:0:0:1", "::ffff:1.2.3.4", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", ":1", "1:", ":::", "A::f", "g::")
+	return a + pick(g, "", "", "/0", "/8", "/24", "/31", "/32", "/33", "/128", "/129", "/", "/-1", "/+8", "/ 8", "/08", "/8/9", "/x", "//8")
 }
 
 // strict is a valid list that keeps somebody out.
@@ -397,7 +433,7 @@ func (g *gen) auth() req {
 	if g.oneIn(8) {
 		return req{op: wire.OpAuth, scheme: "ip", data: []byte("x")}
 	}
-	return req{op: wire.OpAuth, scheme: "digest", data: []byte(pick(g, "a:1", "a:1", "b:2", "b:2", "a:2", "nocolon", "", superAuth))}
+	return req{op: wire.OpAuth, scheme: "digest", data: []byte(pick(g, "a:1", "a:1", "b:2", "b:2", "a:2", "nocolon", "", superAuth, g.junk()))}
 }
 
 func (g *gen) parts() (parts []req) {
@@ -405,7 +441,7 @@ func (g *gen) parts() (parts []req) {
 		var p req
 		switch g.IntN(12) {
 		case 0, 1, 2, 3:
-			p = g.create()
+			p = settled(g.create())
 		case 4, 5:
 			p = req{op: wire.OpDelete, path: g.path(), version: g.version()}
 		case 6, 7, 8:

@@ -3,6 +3,7 @@ package differential
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"paddock/test/harness"
@@ -348,6 +349,11 @@ func (r *run) end() (transcript, error) {
 		}
 		all = append(all, tree)
 	}
+	counts, err := r.counts()
+	if err != nil {
+		return all, err
+	}
+	all = append(all, counts)
 	for i := range r.slots {
 		r.told = nil
 		if err := r.step(step{slot: i, action: closeSess}); err != nil {
@@ -359,6 +365,18 @@ func (r *run) end() (transcript, error) {
 		return all, err
 	}
 	return all, r.admin.AwaitClose(5 * time.Second)
+}
+
+// counts returns what the server says of itself that must be the same in any server.
+func (r *run) counts() (lines []string, err error) {
+	text, err := harness.Word(r.srv.Addr, "mntr")
+	for line := range strings.Lines(text) {
+		switch key, _, _ := strings.Cut(line, "\t"); key {
+		case "zk_znode_count", "zk_ephemerals_count", "zk_approximate_data_size":
+			lines = append(lines, line)
+		}
+	}
+	return sorted(lines), err
 }
 
 // dump returns all that is below and at path, as the super user sees it.

@@ -210,9 +210,9 @@ func (r req) String() string {
 	}
 	switch r.op {
 	case wire.OpCreate, wire.OpCreate2, wire.OpCreateContainer, wire.OpCreateTTL:
-		fmt.Fprintf(&b, " data=%q flags=%d ttl=%d acl=%v", r.data, r.flags, r.ttl, r.acl)
+		fmt.Fprintf(&b, " data=%s flags=%d ttl=%d acl=%v", brief(r.data), r.flags, r.ttl, r.acl)
 	case wire.OpSetData:
-		fmt.Fprintf(&b, " data=%q version=%d", r.data, r.version)
+		fmt.Fprintf(&b, " data=%s version=%d", brief(r.data), r.version)
 	case wire.OpSetACL:
 		fmt.Fprintf(&b, " acl=%v version=%d", r.acl, r.version)
 	case wire.OpDelete, wire.OpCheck, wire.OpAddWatch, wire.OpCheckWatches, wire.OpRemoveWatches:
@@ -231,6 +231,13 @@ func (r req) String() string {
 		fmt.Fprintf(&b, " %q", r.data)
 	}
 	return b.String()
+}
+
+func brief(data []byte) string {
+	if len(data) > 64 {
+		return fmt.Sprintf("%d bytes", len(data))
+	}
+	return text(data)
 }
 
 func (a acls) String() string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"paddock/test/harness"
 	"paddock/wire"
 )
 
@@ -108,5 +109,30 @@ var hazards = []fact{
 		c := s.open(t)
 		got := c.multi(part(wire.OpCreateTTL, ttlCreation("/h11", persistent, -1)))
 		equal(t, "codes", got.codes(), []wire.Code{0})
+	}}, {12, "a container made with the flag of ephemerals is a container at once", refusing, func(t *testing.T, s *server) {
+		c := s.open(t)
+		got := c.multi(
+			part(wire.OpCreateContainer, creation("/h12", "", ephemeral)),
+			part(wire.OpCreate, creation("/h12/x", "", persistent)))
+		equal(t, "codes", got.codes(), []wire.Code{0, 0})
+		equal(t, "ephemerals", c.ok(wire.OpGetEphemerals, fields().Null()).Strs(), []string(nil))
+	}},
+	{13, "writes behind a setACL are checked against the new list", refusing, func(t *testing.T, s *server) {
+		c := s.open(t)
+		const rounds = 50
+		for i := range rounds {
+			c.create(fmt.Sprintf("/h13-%d", i))
+		}
+		var all harness.Bytes
+		for i := range int32(rounds) {
+			node := fmt.Sprintf("/h13-%d", i)
+			all = all.Raw(request(2*i, wire.OpSetACL, aclUpdate(node, -1, perms(1)))...)
+			all = all.Raw(request(2*i+1, wire.OpSetData, update(node, "x", -1))...)
+		}
+		c.write(all)
+		for range rounds {
+			equal(t, "setACL", wire.Code(c.reply().Err), wire.OK)
+			equal(t, "setData", wire.Code(c.reply().Err), wire.NoAuth)
+		}
 	}},
 }

@@ -213,7 +213,7 @@ func debianJars() (jars []string) {
 // compiler kept cheap: what counts in tests is how soon a server is up.
 func apacheCommand(classpath, dir string, port int, s Settings) (*exec.Cmd, error) {
 	args := []string{
-		"-Xmx512m", "-Xshare:auto", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+		"-Xmx512m", "-Xshare:auto", "-Dfile.encoding=UTF-8", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-Dzookeeper.admin.enableServer=false", "-Dzookeeper.forceSync=no",
 		"-Dzookeeper.jmx.log4j.disable=true", "-Dzookeeper.preAllocSize=64",
 	}
