@@ -40,6 +40,7 @@ type OpResult struct {
 // scratch is memory that Apply reuses.
 type scratch struct {
 	reader wire.Reader
+	again  wire.Reader // a multi is walked twice
 	change change
 	result Result
 	stats  []byte // a quota's new text

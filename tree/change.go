@@ -102,7 +102,8 @@ func (t *Tree) quotaBit(path []byte) uint64 {
 func (a *applying) multi(r *wire.Reader, res *Result) {
 	c := &a.t.apply.change
 	failed, set := false, uint64(0)
-	again := *r
+	again := &a.t.apply.again
+	*again = *r
 	var ops wire.MultiTxn
 	for ops.Decode(r); ops.Next(); {
 		if ops.Op() == wire.OpError {
@@ -114,11 +115,11 @@ func (a *applying) multi(r *wire.Reader, res *Result) {
 	}
 	a.decoded(r)
 	if failed {
-		a.failedMulti(&again, res)
+		a.failedMulti(again, res)
 		return
 	}
 	a.lock(set)
-	for ops.Decode(&again); ops.Next(); {
+	for ops.Decode(again); ops.Next(); {
 		a.operation(c, &ops)
 		a.t.hash(c)
 		res.Ops = append(res.Ops, OpResult{Op: c.op})
