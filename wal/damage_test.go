@@ -86,7 +86,7 @@ func TestEveryBit(t *testing.T) {
 	for _, sealed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("sealed %v", sealed), func(t *testing.T) {
 			disk, m := damagedLog(t, sealed)
-			stride := 11
+			stride := 41
 			if long {
 				stride = 1
 			}
@@ -106,10 +106,18 @@ func TestEveryBit(t *testing.T) {
 					d := disk.Clone()
 					must(t, d.ZeroSector(file, s))
 					what := fmt.Sprintf("sector %d of %s zeroed", s, name)
+					two := d.Clone()
 					got := outcome(t, what, d, m, 0)
 					counts["zero "+got]++
 					if got == "lost" && (sealed || !inLastBatch(t, disk, name, s)) {
 						t.Errorf("%s: silent loss", what)
+					}
+					if next := (s + 1) * sectorSize; sealed && next < int64(bits/8) {
+						// A batch and its seal together: the index, elsewhere, vouches for them.
+						must(t, two.ZeroSector(file, s+1))
+						if got := outcome(t, what+", and the next", two, m, 0); got == "lost" {
+							t.Errorf("%s, and the next: silent loss", what)
+						}
 					}
 					d = disk.Clone()
 					must(t, d.BadSector(file, s))
