@@ -62,14 +62,10 @@ func (c *change) delete(path []byte) { *c = change{op: wire.OpDelete, path: path
 
 // lockSet returns a bit for each shard that c touches, and fills in c's hashes.
 func (t *Tree) lockSet(c *change) uint64 {
-	if isRoot(c.path) {
-		c.path = rootPath
-	}
+	t.hash(c)
 	if c.op != wire.OpCheck && hasPrefix(c.path, quotaSlash) {
-		t.hash(c)
 		return t.allShards() // it may change which quotas there are
 	}
-	t.hash(c)
 	switch c.op {
 	case wire.OpCheck:
 		return 0
@@ -82,6 +78,9 @@ func (t *Tree) lockSet(c *change) uint64 {
 }
 
 func (t *Tree) hash(c *change) {
+	if isRoot(c.path) {
+		c.path = rootPath
+	}
 	parent, _ := split(c.path)
 	c.hash, c.parentHash = Hash(c.path), Hash(parent)
 }

@@ -206,6 +206,11 @@ func (l *Loader) finish(zxid wire.Zxid) (*Tree, error) {
 	t.addBuiltins()
 	t.setUpQuotas()
 	t.publish(zxid)
+	if invariants {
+		t.check(func(format string, args ...any) {
+			panic(fmt.Sprintf("tree: loaded at "+zxid.String()+": "+format, args...))
+		})
+	}
 	return t, nil
 }
 
