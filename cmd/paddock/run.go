@@ -4,14 +4,100 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"time"
 
+	"paddock/auth"
 	"paddock/config"
+	"paddock/server"
+	"paddock/vfs"
 )
 
 // runServer serves with cfg until ctx is done and returns when everything accepted is settled.
 // What it returns decides the exit code: nil is 0, storageError 70, anything else 1.
 func runServer(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
-	return errors.New("this build has no server in it")
+	start := time.Now()
+	fatal := make(chan error, 1)
+	s, err := server.Start(serverConfig(cfg, log, fatal))
+	if err != nil {
+		return err
+	}
+	info, _ := debug.ReadBuildInfo()
+	log.Info("serving", "clients", s.Addrs(), "dataDir", cfg.DataDir, "dataLogDir", cfg.DataLogDir,
+		"admin", cfg.AdminAddr(), "took", time.Since(start).Round(time.Microsecond), "version", buildVersion(version, info))
+	select {
+	case err := <-fatal:
+		return storageError(err) // nothing that was not acknowledged may be now: no graceful end
+	case <-ctx.Done():
+	}
+	log.Info("stopping: requests that were read are settled and answered, then the connections close")
+	end, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := s.Close(end); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// serverConfig says the same in the server's words.
+func serverConfig(cfg *config.Config, log *slog.Logger, fatal chan<- error) server.Config {
+	return server.Config{
+		Listen: listenAddrs(cfg), Loops: runtime.GOMAXPROCS(0), ServerID: serverID(cfg),
+		DataDir: cfg.DataDir, LogDir: cfg.DataLogDir,
+		TickMS: cfg.TickTimeMS, MinSessionMS: cfg.MinSessionTimeoutMS, MaxSessionMS: cfg.MaxSessionTimeoutMS,
+		MaxFrameBytes: cfg.JuteMaxBuffer, MaxPerAddress: cfg.MaxClientCnxns, MaxConnections: cfg.MaxCnxns,
+		HandshakeTimeout: cfg.SessionlessCnxnTimeout,
+		ExtendedTypes:    cfg.ExtendedTypesEnabled, EnforceQuota: cfg.EnforceQuota, ReconfigEnabled: cfg.ReconfigEnabled,
+		NoDigest:     !cfg.DigestEnabled,
+		SegmentBytes: segmentBytes(cfg),
+		SnapCount:    cfg.SnapCount, SnapBytes: cfg.SnapSizeLimitBytes,
+		RetainSnapshots: cfg.PurgeSnapRetainCount, RetainFor: cfg.PurgeRetainAge, PurgeEvery: cfg.PurgeInterval,
+		ContainerCheck: cfg.ContainerInterval, ContainerPerMinute: cfg.ContainerMaxPerMinute,
+		ContainerNeverUsed: cfg.ContainerMaxNeverUsed,
+		Auth:               authConfig(cfg),
+		FS:                 vfs.OS(), Log: log,
+		OnFatal: func(err error) {
+			select {
+			case fatal <- err:
+			default: // the first one is enough
+			}
+		},
+	}
+}
+
+func authConfig(cfg *config.Config) auth.Config {
+	c := auth.Config{
+		DigestDisabled: !cfg.DigestAuthEnabled, DigestAlgorithm: cfg.DigestAlgorithm, SuperDigest: string(cfg.SuperDigest),
+		EnforceAuth: cfg.EnforceAuth, EnforceAuthSchemes: cfg.EnforceAuthSchemes, RequireSASL: cfg.SessionRequireClientSASLAuth,
+	}
+	if cfg.SkipACL {
+		c.SkipACL = "yes"
+	}
+	return c
+}
+
+// listenAddrs are the client listeners.
+func listenAddrs(cfg *config.Config) []string {
+	return []string{net.JoinHostPort(cfg.ClientPortAddress, strconv.Itoa(cfg.ClientPort))}
+}
+
+// serverID is the top byte of session ids. A standalone server of ZooKeeper uses 1, whatever conf prints.
+func serverID(cfg *config.Config) uint8 {
+	if cfg.ServerID >= 1 && cfg.ServerID <= math.MaxUint8 {
+		return uint8(cfg.ServerID)
+	}
+	return 1
+}
+
+// segmentBytes: the log is zeroed ahead one segment at a time, so preAllocSize is the size of one.
+func segmentBytes(cfg *config.Config) int64 {
+	const sector = 512
+	return max(cfg.PreAllocBytes, 64<<10) / sector * sector
 }
 
 // runBench runs the load generator with the words behind "bench".

@@ -1,0 +1,61 @@
+# The targets of paddock. `make` alone lists them.
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test race compat differential kill fuzz bench bench-compare lint vuln ci
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## run a server on 2181 with its data in ./data
+	./bin/paddock server
+
+build: ## build bin/paddock, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/paddock ./cmd/paddock
+
+test: ## every test that needs nothing but Go
+	$(GO) vet ./...
+	$(GO) test ./...
+
+race: ## the tests under the race detector, with the costly checks on
+	$(GO) test -race -tags invariants ./auth/... ./session/... ./slab/... ./snap/... ./tree/... ./vfs/... ./wal/... ./watch/... ./wire/... ./net/... ./server/... ./config/... ./admin/...
+
+edge: build ## the 135 edge-case facts, against paddock and against Apache's server
+	PADDOCK_BIN=$(CURDIR)/bin/paddock $(GO) test -count=1 ./test/edge
+	test/apache/get.sh
+	PADDOCK_TARGET=apache $(GO) test -count=1 ./test/edge
+
+compat: build ## nine real clients and their recipes, with a kill and a restart each (installs them)
+	test/compat/run.sh
+
+differential: build ## random operation streams, compared with Apache's server field by field
+	test/apache/get.sh
+	PADDOCK_BIN=$(CURDIR)/bin/paddock PADDOCK_DIFF_OPS=$(DIFF_OPS) $(GO) test -count=1 -v -timeout 20m -run 'TestSameAnswers' ./test/differential
+DIFF_OPS ?= 20000
+
+kill: build ## kill -9 under load, with a ledger and Porcupine
+	PADDOCK_BIN=$(CURDIR)/bin/paddock PADDOCK_KILL_CYCLES=$(KILL_CYCLES) $(GO) test -count=1 -v -timeout 20m ./test/kill
+KILL_CYCLES ?= 50
+
+fuzz: ## every fuzz target for FUZZ_TIME each
+	fuzz/run.sh $(FUZZ_TIME)
+FUZZ_TIME ?= 30s
+
+bench: build ## load a running server: make bench BENCH='--help'
+	./bin/paddock bench $(BENCH)
+
+bench-compare: build ## the table of docs/benchmarks.md: Apache's server and ours in turn
+	test/apache/get.sh
+	$(GO) run ./bench/compare $(COMPARE)
+
+lint: ## gofmt and vet; the shape of the house is a test
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags invariants ./...
+
+vuln: ## known vulnerabilities in what we import
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
+
+ci: lint test race kill fuzz ## what CI runs, but for the clients and the comparison with Apache

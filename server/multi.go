@@ -1,0 +1,63 @@
+package server
+
+import (
+	"encoding/binary"
+
+	"paddock/wire"
+)
+
+// multiTxn sequences a multi: its operations are checked in order, each seeing what the ones before it
+// did; the first that fails undoes all. The transaction of a failed multi keeps the operations before
+// the culprit, as ZooKeeper's does; whoever applies it sees the error and changes nothing.
+func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
+	zxid := s.take(e)
+	ops, err := wire.NewMultiIter(body, wire.MultiWrite)
+	if err != nil {
+		return s.errorTxn(e, dst, wire.MarshallingError)
+	}
+	if code := s.admitted(e); code != wire.OK {
+		return s.errorTxn(e, dst, code)
+	}
+	dst = s.header(e, wire.OpMulti, dst)
+	mark := s.over.mark()
+	countAt, n := len(dst), 0
+	dst = wire.AppendInt(dst, 0)
+	failed := wire.OK
+	for ops.Next() {
+		n++
+		if failed != wire.OK {
+			dst = appendSubError(dst, wire.RuntimeInconsistency)
+			continue
+		}
+		dst, failed = s.subTxn(&ops, e, zxid, dst)
+		if failed != wire.OK {
+			s.over.rollback(mark)
+			dst = appendSubError(dst, failed)
+		}
+	}
+	binary.BigEndian.PutUint32(dst[countAt:], uint32(n))
+	return dst
+}
+
+// subTxn appends one operation as (type, length, body); on failure dst comes back as it was.
+func (s *sequencer) subTxn(ops *wire.MultiIter, e *entry, zxid wire.Zxid, dst []byte) ([]byte, wire.Code) {
+	var q subRequest
+	r := ops.Body()
+	if q.decode(ops.Op(), &r) != nil {
+		return dst, wire.MarshallingError
+	}
+	at := len(dst)
+	typ, out, code := s.prepare(&q, e, zxid, append(dst, 0, 0, 0, 0, 0, 0, 0, 0))
+	if code != wire.OK {
+		return out[:at], code
+	}
+	binary.BigEndian.PutUint32(out[at:], uint32(typ))
+	binary.BigEndian.PutUint32(out[at+4:], uint32(len(out)-at-8))
+	return out, wire.OK
+}
+
+func appendSubError(dst []byte, code wire.Code) []byte {
+	dst = wire.AppendInt(dst, int32(wire.OpError))
+	dst = wire.AppendInt(dst, 4)
+	return wire.AppendInt(dst, int32(code))
+}

@@ -1,0 +1,375 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"paddock/auth"
+	"paddock/net"
+	"paddock/session"
+	"paddock/tree"
+	"paddock/vfs"
+	"paddock/wal"
+	"paddock/watch"
+	"paddock/wire"
+)
+
+// Config is what a server needs to know. The keys are those of zoo.cfg.
+type Config struct {
+	Listen   []string // host:port of each client listener; clientPort, clientPortAddress
+	Loops    int      // event loops; 0 = one per core
+	ServerID uint8    // top byte of session ids; 1 where there is no myid
+
+	DataDir string // snapshots; dataDir
+	LogDir  string // the log; dataLogDir, DataDir where it is empty
+
+	TickMS       int32 // ms; tickTime
+	MinSessionMS int32 // ms; minSessionTimeout
+	MaxSessionMS int32 // ms; maxSessionTimeout
+
+	MaxFrameBytes    int           // jute.maxbuffer
+	HandshakeTimeout time.Duration // zookeeper.nio.sessionlessCnxnTimeout
+	MaxPerAddress    int           // maxClientCnxns, 0 = no limit
+	MaxConnections   int           // maxCnxns, 0 = no limit
+
+	ExtendedTypes   bool // zookeeper.extendedTypesEnabled
+	EnforceQuota    bool // zookeeper.enforceQuota
+	ReconfigEnabled bool // reconfigEnabled
+	NoDigest        bool // zookeeper.digest.enabled=false
+
+	SegmentBytes    int64         // of the log; txnLogSizeLimitInKb
+	SnapCount       int           // transactions between snapshots; snapCount
+	SnapBytes       int64         // log bytes between snapshots; snapSizeLimitInKb
+	RetainSnapshots int           // kept at least; autopurge.snapRetainCount
+	RetainFor       time.Duration // and those younger than this
+	PurgeEvery      time.Duration // 0 = never; autopurge.purgeInterval
+
+	ContainerCheck     time.Duration // znode.container.checkIntervalMs
+	ContainerPerMinute int           // znode.container.maxPerMinute
+	ContainerNeverUsed time.Duration // znode.container.maxNeverUsedIntervalMs, 0 = never
+	MinFreeBytes       int64         // below this writes are refused; 0 = the default
+	Auth               auth.Config
+	Words              Words // answers four-letter words; nil closes the connection
+	FS                 vfs.FS
+	Log                *slog.Logger
+	OnFatal            func(error) // storage failed: nothing more is acknowledged; the process has to end
+}
+
+// Words answers a four-letter word. rest is what came behind it. It is called on a goroutine of its
+// own, and may ask the server anything.
+type Words func(s *Server, w [4]byte, rest []byte) []byte
+
+// Server is one paddock server: an ensemble of one.
+type Server struct {
+	cfg   Config
+	log   *slog.Logger
+	rules *auth.Rules
+
+	tree  *tree.Tree
+	table *session.Table
+	wal   *wal.Log
+	locks []io.Closer
+
+	clock  *clock
+	seq    sequencer
+	apply  applier
+	pipe   *pipeline
+	words  *wordRoom
+	engine *znet.Engine
+	loops  []*loop
+
+	serving         atomic.Bool
+	lastCommitMS    atomic.Int64
+	full            atomic.Bool                 // the disk is nearly full: writes are refused
+	sessions        atomic.Int64                // the last session id given out
+	sinceCheckpoint struct{ txns, bytes int64 } // the apply stage's
+	checkpoints     checkpoints
+
+	stop    chan struct{}
+	running sync.WaitGroup
+	once    sync.Once
+	started time.Time
+}
+
+// Start recovers what is on disk and serves. The error names what is wrong and where.
+func Start(cfg Config) (*Server, error) {
+	s := &Server{cfg: cfg, log: cfg.Log, clock: newClock(), stop: make(chan struct{}), started: time.Now()}
+	s.checkpoints.due = make(chan struct{}, 1)
+	if err := s.open(); err != nil {
+		s.closeStorage()
+		return nil, err
+	}
+	if err := s.listen(); err != nil {
+		s.closeStorage()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open reads the snapshot and the log, and brings the sessions back to life.
+func (s *Server) open() error {
+	var err error
+	if s.rules, err = auth.New(s.cfg.Auth); err != nil {
+		return err
+	}
+	if err := s.openStorage(); err != nil {
+		return err
+	}
+	s.table = session.NewTable(s.cfg.TickMS)
+	for _, sess := range s.tree.Sessions(nil) {
+		s.table.Add(sess.ID, sess.TimeoutMS, s.clock.sessionMS())
+	}
+	s.sessions.Store(session.FirstID(s.cfg.ServerID, s.clock.wallMS()))
+	return nil
+}
+
+// listen builds the stages around the tree, and opens the doors.
+func (s *Server) listen() error {
+	s.seq = sequencer{
+		tree: s.tree, rules: s.rules, table: s.table, over: newOverlay(), closing: map[int64]wire.Zxid{},
+		last: s.tree.Applied(),
+		opt: sequencerOptions{
+			extendedTypes: s.cfg.ExtendedTypes, enforceQuota: s.cfg.EnforceQuota,
+			reconfigEnabled: s.cfg.ReconfigEnabled,
+		},
+	}
+	filter := watch.NewFilter()
+	s.apply = applier{tree: s.tree, table: s.table, filter: filter, read: reader{s.tree, s.rules}}
+	s.apply.room.cond.L = &s.apply.room.mu
+	s.apply.ring = func(i int) { s.loops[i].nl.Ring() }
+	s.pipe = newPipeline(s)
+	s.words = newWordRoom(s)
+	engine, err := znet.Start(znet.Config{
+		Listen: s.cfg.Listen, Loops: s.cfg.Loops,
+		MaxFrameBytes: s.cfg.MaxFrameBytes, MaxPerAddress: s.cfg.MaxPerAddress,
+		MaxConnections: s.cfg.MaxConnections, HandshakeMS: int(s.cfg.HandshakeTimeout.Milliseconds()), IsWord: wire.IsWord, Log: s.log,
+		NewHandler: func(nl *znet.Loop) znet.Handler { return s.newLoop(nl, filter) },
+		Ready: func() { // every loop is there: the first frame may come
+			s.pipe.start()
+			s.serving.Store(true)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s.engine = engine
+	s.running.Add(2)
+	go s.tick()
+	go s.keepHouse()
+	return nil
+}
+
+func (s *Server) newLoop(nl *znet.Loop, filter *watch.Filter) *loop {
+	l := &loop{s: s, nl: nl, ring: newRing(), read: s.apply.read}
+	l.watches = watch.NewTable(filter, nl.Index())
+	l.arm.watches = l.watches
+	s.loops = append(s.loops, l)
+	s.apply.rings = append(s.apply.rings, l.ring)
+	return l
+}
+
+// nextSessionID gives out an id that no living session has.
+func (s *Server) nextSessionID() int64 {
+	for {
+		if id := s.sessions.Add(1) - 1; s.table.Lookup(id) == nil && id != ownerContainer {
+			return id
+		}
+	}
+}
+
+// disconnect closes a connection of any loop; from is the loop that asks.
+func (s *Server) disconnect(from *loop, id znet.ID) {
+	l := s.loops[id.Loop()]
+	if l == from {
+		if c := l.nl.Conn(id); c != nil {
+			c.Cut()
+		}
+		return
+	}
+	s.visit(l, func() {
+		if c := l.nl.Conn(id); c != nil {
+			c.Cut()
+		}
+	})
+}
+
+// visit has f run on a loop, soon.
+func (s *Server) visit(l *loop, f func()) {
+	l.inbox.send(f)
+	l.nl.Ring()
+}
+
+// tick is the one goroutine that looks at the clock for the sessions and the log's idle time.
+func (s *Server) tick() {
+	defer s.running.Done()
+	t := time.NewTicker(clockStep)
+	defer t.Stop()
+	var due []*session.Session
+	for {
+		select {
+		case <-s.stop:
+			return
+		case now := <-t.C:
+			s.clock.step(now)
+		}
+		s.pipe.seal(s.clock.serverMS())
+		if s.full.Load() {
+			continue // nobody expires who could not write either
+		}
+		if due = s.table.Expire(s.clock.sessionMS(), due[:0]); len(due) > 0 {
+			s.expire(due)
+		}
+	}
+}
+
+// expire submits the end of sessions that were not heard of.
+func (s *Server) expire(due []*session.Session) {
+	b := newBatch(s.clock.serverMS())
+	for _, sess := range due {
+		s.log.Info("session expired", "session", fmt.Sprintf("%#x", uint64(sess.ID)), "timeoutMS", sess.TimeoutMS())
+		b.add(entry{kind: kindWrite, op: wire.OpCloseSession, sess: sess}, nil)
+	}
+	s.pipe.put(b)
+}
+
+// call has f run between two transactions, and waits for it; false if the server ends before.
+func (s *Server) call(f func(t *tree.Tree)) bool {
+	done := make(chan struct{})
+	b := newBatch(s.clock.serverMS())
+	b.add(entry{kind: kindCall, call: func(t *tree.Tree) {
+		f(t)
+		close(done)
+	}}, nil)
+	s.pipe.put(b)
+	select {
+	case <-done:
+		return true
+	case <-s.pipe.ended:
+		return false
+	}
+}
+
+// sequence implements stages.
+func (s *Server) sequence(w *work) {
+	refuse := s.full.Load()
+	s.seq.begin(time.Now().UnixMilli())
+	w.txns.Reset()
+	for _, b := range w.batches {
+		for i := range b.entries {
+			e := &b.entries[i]
+			if e.kind != kindWrite {
+				continue
+			}
+			if refuse {
+				s.refuseWrite(e)
+				continue
+			}
+			dst := w.txns.Begin(s.seq.last + 1)
+			at := len(dst)
+			if dst = s.seq.request(e, b.body(e), dst); e.zxid != 0 {
+				e.txn = dst[at:len(dst):len(dst)]
+				w.txns.End(dst)
+			}
+		}
+	}
+}
+
+// refuseWrite answers a write while the disk is full, with an error that all clients know and retry.
+// Nothing is logged; a session whose end cannot be written lives on.
+func (s *Server) refuseWrite(e *entry) {
+	e.code = wire.OperationTimeout
+	if e.op == wire.OpCloseSession {
+		e.sess.Reopen(s.clock.sessionMS())
+	}
+}
+
+// commit implements stages: one write and one sync for all that gathered.
+func (s *Server) commit(ws []*work) error {
+	first := ws[0]
+	for _, w := range ws[1:] {
+		for zxid, txn := range w.txns.Txns() {
+			first.txns.Add(zxid, txn)
+		}
+	}
+	if first.txns.Len() == 0 {
+		return nil
+	}
+	at, digest := s.apply.checkpoint()
+	if err := s.wal.Commit(first.txns, at, at, digest); err != nil {
+		return err
+	}
+	s.lastCommitMS.Store(s.clock.serverMS())
+	return nil
+}
+
+// settle implements stages.
+func (s *Server) settle(w *work) {
+	s.apply.apply(w)
+	s.countForCheckpoint(w)
+}
+
+// idle implements stages: an idle log is sealed, so that something vouches for its last batch.
+func (s *Server) idle(nowMS int64) error {
+	if nowMS-s.lastCommitMS.Load() < wal.SealAfter.Milliseconds() {
+		return nil
+	}
+	return s.wal.Seal()
+}
+
+// fatal implements stages: the log has failed, and nothing may be acknowledged any more (fsync-once).
+func (s *Server) fatal(err error) {
+	s.serving.Store(false)
+	s.log.Error("the log failed; the server stops", "err", err)
+	if s.cfg.OnFatal != nil {
+		s.cfg.OnFatal(err)
+	}
+}
+
+// Addrs returns the addresses the server listens on.
+func (s *Server) Addrs() []string {
+	var a []string
+	for _, ap := range s.engine.Addrs() {
+		a = append(a, ap.String())
+	}
+	return a
+}
+
+// Close stops the server: no more requests are read, those that were are settled and answered, the log
+// is sealed, then the sockets close. It may be called twice.
+func (s *Server) Close(ctx context.Context) error {
+	var err error
+	s.once.Do(func() { err = s.close(ctx) })
+	return err
+}
+
+func (s *Server) close(context.Context) error {
+	s.serving.Store(false)
+	s.engine.Drain()
+	close(s.stop)
+	s.running.Wait()
+	err := s.pipe.close()
+	s.flushLoops()
+	s.words.close()
+	return errors.Join(err, s.engine.Stop(), s.closeStorage())
+}
+
+// flushLoops has every loop deliver what apply has left in its ring.
+func (s *Server) flushLoops() {
+	for _, l := range s.loops {
+		if l.nl.Hung() {
+			done := make(chan struct{})
+			s.visit(l, func() { close(done) })
+			<-done
+		}
+	}
+}
+
+func (s *Server) logDir() string  { return filepath.Join(s.cfg.LogDir, "paddock", "log") }
+func (s *Server) snapDir() string { return filepath.Join(s.cfg.DataDir, "paddock", "snap") }
