@@ -14,7 +14,8 @@ import (
 	"paddock/wire"
 )
 
-// Layer 3 of testing.md: one goroutine applies, seven read, walk views and arm watches, on 16 hot nodes.
+// Layer 3 of testing.md: one goroutine applies, seven read, walk views and arm watches, on 16 hot nodes and on the
+// counts of a quota on one of them.
 // Every reply must be what the twin says of its zxid, and every watch must fire at the first event after the read that
 // armed it.
 
@@ -24,8 +25,13 @@ var hotPaths = func() (paths []string) {
 	for i := range 8 {
 		paths = append(paths, fmt.Sprintf("/n%d", i), fmt.Sprintf("/n%d/c", i))
 	}
-	return paths
+	return append(paths, "/zookeeper/quota/n0/zookeeper_stats")
 }()
+
+const (
+	changed = 16          // of hotPaths, by transactions
+	watched = changed + 1 // all of them are read
+)
 
 // A past is what was true of each hot node, and since when. It is written before the transaction is
 // applied, so whoever has read something at a zxid finds it here.
@@ -99,12 +105,16 @@ type watcher struct {
 	fired atomic.Int64
 }
 
-func (w *watcher) Arm(uint64) { w.armed.Store(true) }
+// Arm gives apply a chance to overtake it: it must not be able to.
+func (w *watcher) Arm(uint64) {
+	runtime.Gosched()
+	w.armed.Store(true)
+}
 
 // watchers is the Sink: it fires what is armed.
 type watchers struct {
 	recorder
-	all [6][16]watcher
+	all [6][watched]watcher
 }
 
 func (s *watchers) Event(typ wire.EventType, path []byte, hash uint64, acl wire.ACLVec, zxid wire.Zxid) {
@@ -168,8 +178,11 @@ func applyHot(t *testing.T, tree *Tree, w *twin, p *past, sink *watchers, views 
 	for range hotTxns {
 		zxid := w.zxid + 1
 		var steps []step
+		if zxid == 1 {
+			steps = hotQuota(w)
+		}
 		for range 1 + r.IntN(4) {
-			s := step{op: ops[r.IntN(len(ops))], path: hotPaths[r.IntN(len(hotPaths))], acl: wire.OpenACL}
+			s := step{op: ops[r.IntN(len(ops))], path: hotPaths[r.IntN(changed)], acl: wire.OpenACL}
 			s.data = bytes.Repeat([]byte{byte(zxid)}, r.IntN(200))
 			if r.IntN(4) == 0 {
 				s.acl = aclB
@@ -198,6 +211,16 @@ func applyHot(t *testing.T, tree *Tree, w *twin, p *past, sink *watchers, views 
 			offerView(t, tree, w, views)
 		}
 	}
+}
+
+// hotQuota sets a quota on the first hot node.
+func hotQuota(w *twin) (steps []step) {
+	for _, path := range []string{"", "/zookeeper_limits", "/zookeeper_stats"} {
+		s := step{op: wire.OpCreate, path: "/zookeeper/quota/n0" + path, data: []byte{}, acl: wire.OpenACL}
+		w.apply(&s, 9, 1, 1)
+		steps = append(steps, s)
+	}
+	return steps
 }
 
 // offerView opens a view, unless two are open, and gives it to the walker.
@@ -239,8 +262,8 @@ type hotReader struct {
 	tree     *Tree
 	past     *past
 	rand     *rand.Rand
-	watchers *[16]watcher
-	armedAt  [16]wire.Zxid // 0: not armed; else 1 more than the zxid of the read
+	watchers *[watched]watcher
+	armedAt  [watched]wire.Zxid // 0: not armed; else 1 more than the zxid of the read
 	last     wire.Zxid
 	buf      []byte
 }
