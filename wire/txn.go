@@ -209,7 +209,7 @@ func (t *ErrorTxn) Append(dst []byte) []byte { return AppendInt(dst, int32(t.Err
 
 // Decode reads t from r.
 func (t *ErrorTxn) Decode(r *Reader) error {
-	t.Err = Code(r.Int())
+	t.Err = r.Code()
 	return r.Err()
 }
 

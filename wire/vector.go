@@ -2,100 +2,71 @@ package wire
 
 import "encoding/binary"
 
-// Permissions of an ACL entry. Source: ZooDefs.Perms.
-const (
-	PermRead   int32 = 1
-	PermWrite  int32 = 2
-	PermCreate int32 = 4
-	PermDelete int32 = 8
-	PermAdmin  int32 = 16
-	PermAll    int32 = 31
-)
+// Vectors stay as they are on the wire: count, elements. A Reader has checked them once; they are
+// stored, sent and walked as they are, so that they cost nothing, and come out as they came in. nil
+// counts as the null vector. A negative count other than -1 is an empty vector, as it is for ZooKeeper.
 
-// ACL is one entry of an access control list. A nil scheme or id is null on the wire.
-type ACL struct {
-	Perms      int32
-	Scheme, ID []byte
-}
+// vecNull reports whether a vector is null; one without elements is not.
+func vecNull(v []byte) bool { return len(v) < 4 || int32(binary.BigEndian.Uint32(v)) == -1 }
 
-const aclMinBytes = 4 + 4 + 4
-
-// ACLVec is a list of ACL entries as it is on the wire: count, entries. Reader.ACLs has checked it. It
-// is stored and sent as it is, and walked in place. nil counts as the null vector.
-type ACLVec []byte
-
-// The lists that everybody knows. They must not be changed.
-var (
-	OpenACL = BuildACL(ACL{PermAll, []byte("world"), []byte("anyone")})
-	ReadACL = BuildACL(ACL{PermRead, []byte("world"), []byte("anyone")})
-)
-
-// BuildACL encodes a list. It allocates: for start-up and tests.
-func BuildACL(entries ...ACL) ACLVec {
-	b := AppendInt(nil, int32(len(entries)))
-	for _, a := range entries {
-		b = AppendACL(b, a)
-	}
-	return b
-}
-
-// AppendACL appends one entry, without a count.
-func AppendACL(dst []byte, a ACL) []byte {
-	dst = AppendInt(dst, a.Perms)
-	dst = AppendString(dst, a.Scheme)
-	return AppendString(dst, a.ID)
-}
-
-// AppendACLs appends the list as it is on the wire.
-func AppendACLs(dst []byte, v ACLVec) []byte {
-	if v == nil {
-		return AppendInt(dst, -1)
-	}
-	return append(dst, v...)
-}
-
-// Null reports whether the list is null; a list of no entries is not.
-func (v ACLVec) Null() bool { return v == nil || int32(binary.BigEndian.Uint32(v)) == -1 }
-
-// Len returns the number of entries.
-func (v ACLVec) Len() int {
-	if v == nil {
+// vecLen returns the number of elements.
+func vecLen(v []byte) int {
+	if len(v) < 4 {
 		return 0
 	}
 	return max(0, int(int32(binary.BigEndian.Uint32(v))))
 }
 
-// Iter walks the entries.
-func (v ACLVec) Iter() ACLIter {
-	it := ACLIter{left: v.Len()}
-	if v != nil {
-		it.r = NewReader(v[4:])
+// vecElements reads what is behind the count.
+func vecElements(v []byte) Reader {
+	if len(v) < 4 {
+		return Reader{}
 	}
-	return it
+	return NewReader(v[4:])
 }
 
-// ACLIter walks an ACLVec: for it := v.Iter(); it.Next(); { it.ACL() }.
-type ACLIter struct {
-	r    Reader
-	left int
-	acl  ACL
-}
-
-// Next goes to the next entry, if there is one.
-func (it *ACLIter) Next() bool {
-	if it.left == 0 {
-		return false
+// appendVec appends a vector as it is on the wire.
+func appendVec(dst, v []byte) []byte {
+	if len(v) == 0 {
+		return AppendInt(dst, -1)
 	}
-	it.left--
-	it.acl = ACL{Perms: it.r.Int(), Scheme: it.r.Buffer(), ID: it.r.Buffer()}
-	return it.r.Err() == nil
+	return append(dst, v...)
 }
 
-// ACL returns the entry. Its bytes alias the vector.
-func (it *ACLIter) ACL() ACL { return it.acl }
+// since returns what was read since the reader's rest was start, nil after an error.
+func (r *Reader) since(start []byte) []byte {
+	if r.err != nil {
+		return nil
+	}
+	n := len(start) - len(r.rest)
+	return start[:n:n]
+}
 
-// StringVec is a vector of strings as it is on the wire: count, strings. Reader.Strings has checked it.
+// count reads the count of a vector whose elements have at least minBytes. A negative one is empty; one
+// that the bytes left cannot hold is an error at once, so that no loop runs on a claim.
+func (r *Reader) count(minBytes int) int {
+	n := int(r.Int())
+	if n <= 0 {
+		return 0
+	}
+	if n > len(r.rest)/minBytes {
+		r.fail(ErrLength)
+		return 0
+	}
+	return n
+}
+
+// StringVec is a vector of strings.
 type StringVec []byte
+
+// Strings returns the next vector of strings. It is checked here, so that walking it cannot fail.
+func (r *Reader) Strings() StringVec {
+	start := r.rest
+	for range r.count(4) {
+		r.Buffer()
+	}
+	return r.since(start)
+}
 
 // BuildStrings encodes a vector. It allocates: for clients and tests.
 func BuildStrings(s ...string) StringVec {
@@ -107,34 +78,18 @@ func BuildStrings(s ...string) StringVec {
 }
 
 // AppendStrings appends the vector as it is on the wire.
-func AppendStrings(dst []byte, v StringVec) []byte {
-	if v == nil {
-		return AppendInt(dst, -1)
-	}
-	return append(dst, v...)
-}
+func AppendStrings(dst []byte, v StringVec) []byte { return appendVec(dst, v) }
 
 // Null reports whether the vector is null; one without strings is not.
-func (v StringVec) Null() bool { return v == nil || int32(binary.BigEndian.Uint32(v)) == -1 }
+func (v StringVec) Null() bool { return vecNull(v) }
 
 // Len returns the number of strings.
-func (v StringVec) Len() int {
-	if v == nil {
-		return 0
-	}
-	return max(0, int(int32(binary.BigEndian.Uint32(v))))
-}
+func (v StringVec) Len() int { return vecLen(v) }
 
 // Iter walks the strings.
-func (v StringVec) Iter() StringIter {
-	it := StringIter{left: v.Len()}
-	if v != nil {
-		it.r = NewReader(v[4:])
-	}
-	return it
-}
+func (v StringVec) Iter() StringIter { return StringIter{r: vecElements(v), left: vecLen(v)} }
 
-// StringIter walks a StringVec.
+// StringIter walks a StringVec: for it := v.Iter(); it.Next(); { it.Value() }.
 type StringIter struct {
 	r     Reader
 	left  int
