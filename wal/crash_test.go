@@ -2,6 +2,7 @@ package wal
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"paddock/vfs"
@@ -224,4 +225,30 @@ func goOn(t *testing.T, name string, l *Log, m *model, after wire.Zxid) {
 		t.Fatalf("%s: after three more commits and a close: %s", name, d)
 	}
 	must(t, again.Close())
+}
+
+// A torn write behind a seal leaves sectors that are not zero. The log must not go on over them:
+// the next torn write would look like damage.
+func TestTornTwiceBehindASeal(t *testing.T) {
+	d, m := vfs.NewSim(1), newModel()
+	o := small()
+	o.SegmentBytes = 16 << 10 // batches from sector 5 on
+	l := mustOpen(t, d, o)
+	must(t, commits(1, 20).do(l, m))
+	must(t, l.Seal()) // sector 6
+	for i, kept := range [][]int64{{9}, {5, 7}, {5}, {6}} {
+		prepareAll(t, l)
+		d.SetFaults(func(op vfs.Op) *vfs.Fault {
+			if op.Kind == vfs.OpSync {
+				return &vfs.Fault{Drop: true}
+			}
+			return nil
+		})
+		must(t, commits(1, 1200-i).do(l, m.clone()))
+		d = d.Crash(d.Ops(), func(u vfs.Unit) bool { return slices.Contains(kept, u.Sector) })
+		l = mustOpen(t, d, o)
+		if why := m.differs(l, 0); why != "" || !l.Recovery().Torn {
+			t.Fatalf("torn but for sectors %d: %+v, %s", kept, l.Recovery(), why)
+		}
+	}
 }

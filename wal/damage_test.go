@@ -243,48 +243,61 @@ func TestDamageThatASnapshotCovers(t *testing.T) {
 	}
 }
 
-// TestAcceptLoss damages each sector, gives up what is lost, and goes on: the log that remains is
-// a beginning of the old one, and damage of one batch does not cost what came before it.
+// TestNewestSegmentLost takes away the end of the log as a whole. What is left knows that there
+// was more: by the gap before the prepared segment, or by the closing entry of the one before.
+func TestNewestSegmentLost(t *testing.T) {
+	for name, lost := range map[string][]uint64{
+		"the last one, before a prepared one": {2},
+		"the last one and the prepared one":   {2, 3},
+	} {
+		d, m := vfs.NewSim(1), newModel()
+		l := mustOpen(t, d, small())
+		must(t, commits(1, 1500).do(l, m))
+		must(t, commits(1, 1500).do(l, m))
+		prepareAll(t, l)
+		d = d.Crash(d.Ops(), func(vfs.Unit) bool { return false })
+		for _, id := range lost {
+			must(t, d.Remove(dir+"/"+segmentName(id)))
+		}
+		if got := outcome(t, name, d, m, 0); got != "hole" {
+			t.Errorf("%s: got %s, want hole", name, got)
+		}
+	}
+}
+
+// TestAcceptLoss damages a log in all places, gives up what is lost, and goes on: the log that
+// remains is a beginning of the old one, without what a truncation had made void, and damage to
+// one batch does not cost what came before it.
 func TestAcceptLoss(t *testing.T) {
 	disk, m := damagedLog(t, true)
+	bad := func(d *vfs.Sim, name string, s int64) { must(t, d.BadSector(path.Join(dir, name), s)) }
+	kinds := map[string]func(d *vfs.Sim, name string, s int64){
+		"sector unreadable": bad,
+		"segment removed": func(d *vfs.Sim, name string, s int64) {
+			must(t, d.Remove(path.Join(dir, name)))
+		},
+		"sector unreadable, and no other segment has an index": func(d *vfs.Sim, name string, s int64) {
+			bad(d, name, s)
+			for _, other := range segmentFiles(t, d) {
+				if other != name {
+					must(t, d.ZeroSector(path.Join(dir, other), 1))
+					must(t, d.ZeroSector(path.Join(dir, other), 2))
+				}
+			}
+		},
+	}
 	gaveUp := 0
-	for _, after := range []wire.Zxid{0, 2} {
-		for _, name := range segmentFiles(t, disk) {
-			for s := range int64(minSegment / sectorSize) {
-				d := disk.Clone()
-				must(t, d.BadSector(path.Join(dir, name), s))
-				what := fmt.Sprintf("sector %d of %s unreadable, snapshot at %d", s, name, after)
-				o := small()
-				o.After = after
-				loss, err := AcceptLoss(d, dir, o)
-				if err != nil {
-					t.Errorf("%s: %v", what, err)
-					continue
+	for kind, damage := range kinds {
+		for _, after := range []wire.Zxid{0, 2} {
+			for _, name := range segmentFiles(t, disk) {
+				for s := range int64(minSegment / sectorSize) {
+					d := disk.Clone()
+					damage(d, name, s)
+					what := fmt.Sprintf("%s: %s sector %d, snapshot at %s", kind, name, s, after)
+					if acceptsLoss(t, what, d, m, after) {
+						gaveUp++
+					}
 				}
-				l, err := Open(d, dir, o)
-				if err != nil {
-					t.Errorf("%s: after accept-loss: %v", what, err)
-					continue
-				}
-				if l.Last() != loss.Last {
-					t.Errorf("%s: last zxid: got %d, want %d", what, l.Last(), loss.Last)
-				}
-				if loss.Damage == nil && loss.Last != m.last {
-					t.Errorf("%s: lost without damage", what)
-				}
-				if loss.Damage != nil {
-					gaveUp++
-				}
-				if loss.Damage != nil && loss.Damage.After > loss.Last {
-					t.Errorf("%s: log goes up to %d, but %d was there", what, loss.Last, loss.Damage.After)
-				}
-				rest := m.clone()
-				rest.truncate(loss.Last)
-				rest.base = l.Base()
-				if why := rest.differs(l, max(after, l.Base())); why != "" {
-					t.Errorf("%s: after accept-loss: %s", what, why)
-				}
-				goOn(t, what, l, rest, after)
 			}
 		}
 	}
@@ -292,4 +305,38 @@ func TestAcceptLoss(t *testing.T) {
 	if gaveUp == 0 {
 		t.Error("nothing was given up")
 	}
+}
+
+// acceptsLoss gives up what d has lost, checks what remains, and says whether there was a loss.
+func acceptsLoss(t *testing.T, what string, d *vfs.Sim, m *model, after wire.Zxid) bool {
+	t.Helper()
+	o := small()
+	o.After = after
+	loss, err := AcceptLoss(d, dir, o)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return false
+	}
+	l, err := Open(d, dir, o)
+	if err != nil {
+		t.Errorf("%s: after accept-loss: %v", what, err)
+		return true
+	}
+	if l.Last() != loss.Last {
+		t.Errorf("%s: last zxid: got %s, want %s", what, l.Last(), loss.Last)
+	}
+	if loss.Damage == nil && loss.Last != m.last {
+		t.Errorf("%s: lost without damage", what)
+	}
+	if loss.Damage != nil && loss.Damage.After > loss.Last {
+		t.Errorf("%s: the log ends at %s, but %s was there", what, loss.Last, loss.Damage.After)
+	}
+	rest := m.clone()
+	rest.truncate(loss.Last)
+	rest.base = l.Base()
+	if why := rest.differs(l, max(after, l.Base())); why != "" {
+		t.Errorf("%s: after accept-loss: %s", what, why)
+	}
+	goOn(t, what, l, rest, after)
+	return loss.Damage != nil
 }

@@ -166,10 +166,10 @@ func (rc *recovery) judge(r *reader, s *run, t *traces) error {
 	case t.nothingAt(s.end):
 		return nil
 	case !s.torn:
-		return rc.damaged(ErrSuspect, r.name, s, until)
+		return rc.damaged(ErrSuspect, r.name, s, unknown)
 	case t.unreadable != nil:
 		s.err = t.unreadable
-		return rc.damaged(ErrSuspect, r.name, s, until)
+		return rc.damaged(ErrSuspect, r.name, s, unknown)
 	}
 	return nil
 }
