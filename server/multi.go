@@ -18,6 +18,7 @@ func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
 	if code := s.admitted(e); code != wire.OK {
 		return s.errorTxn(e, dst, code)
 	}
+	start := dst
 	dst = s.header(e, wire.OpMulti, dst)
 	mark := s.over.mark()
 	countAt, n := len(dst), 0
@@ -30,6 +31,10 @@ func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
 			continue
 		}
 		dst, failed = s.subTxn(&ops, e, zxid, dst)
+		if failed == wire.MarshallingError { // a null path: Java fails the request, not the operation
+			s.over.rollback(mark)
+			return s.errorTxn(e, start, failed)
+		}
 		if failed != wire.OK {
 			s.over.rollback(mark)
 			dst = appendSubError(dst, failed)

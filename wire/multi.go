@@ -9,20 +9,32 @@ const (
 	MultiRead                   // op 22: getData, getChildren
 )
 
-// MultiHeaderBytes is the length of what stands before each operation and each result.
+// MultiHeaderBytes is the length of what stands before each operation and each result: type, done, err.
 const MultiHeaderBytes = 9
+
+// AppendMultiHeader appends what stands before an operation or a result. Before an operation err is -1.
+func AppendMultiHeader(dst []byte, op Op, done bool, err Code) []byte {
+	dst = AppendInt(dst, int32(op))
+	dst = AppendBool(dst, done)
+	return AppendInt(dst, int32(err))
+}
+
+// AppendMultiEnd appends what ends a multi and its results.
+func AppendMultiEnd(dst []byte) []byte { return AppendMultiHeader(dst, -1, true, -1) }
 
 // MultiIter walks the operations of a multi: NewMultiIter has checked all of them, so that walking it
 // cannot fail. It allocates nothing, and is a value: copying it copies the place it is at.
 type MultiIter struct {
 	r    Reader
+	kind MultiKind
 	op   Op
 	body []byte
 }
 
 // NewMultiIter checks the body of a multi request. An operation that is not allowed, a record cut short
-// or a create with flags that cannot be makes the whole undecodable: nothing of it is executed.
-// Source: MultiOperationRecord, CreateMode.
+// or a create with flags that cannot be makes the whole undecodable: nothing of it is executed. The
+// first header that says done ends it, whatever else it says, and nothing behind it is looked at.
+// Source: MultiOperationRecord, Op.create; compared with 3.9.5 over every op, flag and sign of TTL.
 func NewMultiIter(body []byte, kind MultiKind) (MultiIter, error) {
 	r := NewReader(body)
 	for {
@@ -32,39 +44,34 @@ func NewMultiIter(body []byte, kind MultiKind) (MultiIter, error) {
 			return MultiIter{}, r.Err()
 		}
 		if done {
-			return MultiIter{r: NewReader(body)}, nil
+			return MultiIter{r: NewReader(body), kind: kind}, nil
 		}
 		if !skipOperation(&r, op, kind) {
-			if r.Err() != nil {
-				return MultiIter{}, r.Err()
-			}
 			return MultiIter{}, ErrOperation
+		}
+		if r.Err() != nil {
+			return MultiIter{}, r.Err()
 		}
 	}
 }
 
 // skipOperation takes the record of one operation, and says whether it may stand in such a multi.
 func skipOperation(r *Reader, op Op, kind MultiKind) bool {
-	if kind == MultiRead {
-		if op != OpGetData && op != OpGetChildren {
-			return false
-		}
+	switch {
+	case kind == MultiRead && (op == OpGetData || op == OpGetChildren):
 		r.Buffer()
 		r.Bool()
-		return r.Err() == nil
+		return true
+	case kind == MultiRead:
+		return false
 	}
 	switch op {
-	case OpCreate, OpCreate2, OpCreateContainer, OpCreateTTL:
-		r.Buffer()
-		r.Buffer()
-		r.ACLs()
-		flags := r.Int()
-		if op == OpCreateTTL {
-			r.Long()
-		}
-		if op != OpCreateTTL && (flags < 0 || flags > 4) { // a createTTL fails alone
-			return false
-		}
+	case OpCreate, OpCreate2, OpCreateContainer:
+		flags := skipCreate(r)
+		return flags >= FlagsPersistent && flags <= FlagsContainer // no TTL came with them
+	case OpCreateTTL:
+		skipCreate(r)
+		r.Long()
 	case OpDelete, OpCheck:
 		r.Buffer()
 		r.Int()
@@ -75,70 +82,60 @@ func skipOperation(r *Reader, op Op, kind MultiKind) bool {
 	default:
 		return false
 	}
-	return r.Err() == nil
+	return true
+}
+
+func skipCreate(r *Reader) (flags int32) {
+	r.Buffer()
+	r.Buffer()
+	r.ACLs()
+	return r.Int()
 }
 
 // Next goes to the next operation, if there is one.
 func (m *MultiIter) Next() bool {
 	op, done := m.r.Op(), m.r.Bool()
 	m.r.Int()
-	if m.r.Err() != nil || done {
+	start := m.r.rest
+	if done || !skipOperation(&m.r, op, m.kind) || m.r.err != nil {
+		m.r.rest = nil // stay at the end
 		return false
 	}
-	before := m.r.Rest()
-	kind := MultiWrite
-	if op == OpGetData || op == OpGetChildren {
-		kind = MultiRead
-	}
-	if !skipOperation(&m.r, op, kind) {
-		return false
-	}
-	m.op, m.body = normalise(op, before[:len(before)-m.r.Len()])
+	m.op, m.body = normalise(op, m.r.since(start))
 	return true
 }
 
 // normalise reads an operation as Java's decoder does: a create with the container flag is a
-// createContainer, and a createTTL without a TTL flag is a create.
+// createContainer, and a createTTL without a TTL flag is a create, even one with flags that cannot be:
+// it is refused when its turn comes, with BadArguments.
 func normalise(op Op, body []byte) (Op, []byte) {
+	const ttlBytes = 8
 	switch op {
-	case OpCreate:
-		if flagsOf(body, 0) == 4 {
+	case OpCreate, OpCreate2:
+		if flagsOf(body) == FlagsContainer {
 			return OpCreateContainer, body
 		}
 	case OpCreateTTL:
-		switch flags := flagsOf(body, 8); {
-		case flags == 4:
-			return OpCreateContainer, body[:len(body)-8]
-		case flags >= 0 && flags < 4:
-			return OpCreate, body[:len(body)-8]
+		create := body[:len(body)-ttlBytes]
+		switch flagsOf(create) {
+		case FlagsTTL, FlagsSequentialTTL:
+			return OpCreateTTL, body
+		case FlagsContainer:
+			return OpCreateContainer, create
 		}
+		return OpCreate, create
 	}
 	return op, body
 }
 
-// flagsOf reads the flags of a create, which stand before the last behind bytes.
-func flagsOf(body []byte, behind int) int32 {
-	r := NewReader(body[len(body)-behind-4:])
+// flagsOf reads the flags of a create: they are its last four bytes.
+func flagsOf(body []byte) int32 {
+	r := NewReader(body[len(body)-4:])
 	return r.Int()
 }
 
-// Op returns the operation's code.
+// Op returns the operation's code, never one that means the same as another with its record.
 func (m *MultiIter) Op() Op { return m.op }
 
 // Body returns a reader of the operation's own record.
 func (m *MultiIter) Body() Reader { return NewReader(m.body) }
-
-// AppendMultiHeader appends what stands before an operation or a result.
-func AppendMultiHeader(dst []byte, op Op, done bool, err Code) []byte {
-	dst = AppendInt(dst, int32(op))
-	dst = AppendBool(dst, done)
-	return AppendInt(dst, int32(err))
-}
-
-// AppendMultiError appends the result of an operation that failed, or that was undone.
-func AppendMultiError(dst []byte, err Code) []byte {
-	return AppendInt(AppendMultiHeader(dst, OpError, false, err), int32(err))
-}
-
-// AppendMultiEnd appends what ends a multi and its results.
-func AppendMultiEnd(dst []byte) []byte { return AppendMultiHeader(dst, -1, true, -1) }
