@@ -5,7 +5,8 @@ package wire
 func IsWord(w [4]byte) bool {
 	switch string(w[:]) {
 	case "conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro", "mntr", "ruok",
-		"srst", "srvr", "stat", "stmk", "wchc", "wchp", "wchs", "\xff\xf4\xff\xfd":
+		"srst", "srvr", "stat", "stmk", "wchc", "wchp", "wchs", "\xff\xf4\xff\xfd",
+		"live", "redy": // the last two are ours
 		return true
 	}
 	return false

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"paddock/admin"
 	"paddock/auth"
 	"paddock/config"
 	"paddock/server"
@@ -22,10 +23,20 @@ import (
 func runServer(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	start := time.Now()
 	fatal := make(chan error, 1)
-	s, err := server.Start(serverConfig(cfg, log, fatal))
+	operators := admin.New(adminConfig(cfg, log), nil)
+	sc := serverConfig(cfg, log, fatal)
+	sc.Words = operators.Words
+	s, err := server.Start(sc)
 	if err != nil {
 		return err
 	}
+	operators.Attach(s)
+	operators.Start()
+	defer func() {
+		end, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		operators.Close(end)
+	}()
 	info, _ := debug.ReadBuildInfo()
 	log.Info("serving", "clients", s.Addrs(), "dataDir", cfg.DataDir, "dataLogDir", cfg.DataLogDir,
 		"admin", cfg.AdminAddr(), "took", time.Since(start).Round(time.Microsecond), "version", buildVersion(version, info))
@@ -68,6 +79,44 @@ func serverConfig(cfg *config.Config, log *slog.Logger, fatal chan<- error) serv
 			}
 		},
 	}
+}
+
+func adminConfig(cfg *config.Config, log *slog.Logger) admin.Config {
+	info, _ := debug.ReadBuildInfo()
+	c := admin.Config{
+		Version:         buildVersion(version, info),
+		Built:           builtAt(info),
+		FourLetterWords: cfg.FourLetterWords,
+		Enabled:         cfg.AdminEnabled, Address: cfg.AdminAddress, Port: cfg.AdminPort,
+		CommandURL: cfg.AdminCommandURL, IdleTimeout: cfg.AdminIdleTimeout,
+		MetricsEnabled: cfg.MetricsEnabled, MetricsAddress: cfg.MetricsAddress, MetricsPort: cfg.MetricsPort,
+		ProcessMetrics: cfg.MetricsExportJVM,
+		Conf: admin.Conf{
+			ClientPort: cfg.ClientPort, SecureClientPort: cfg.SecureClientPort,
+			DataDir: cfg.DataDir, DataLogDir: cfg.DataLogDir, TickTimeMS: cfg.TickTimeMS,
+			MaxClientCnxns:      cfg.MaxClientCnxns,
+			MinSessionTimeoutMS: cfg.MinSessionTimeoutMS, MaxSessionTimeoutMS: cfg.MaxSessionTimeoutMS,
+			ClientPortListenBacklog: cfg.ClientPortListenBacklog, ServerID: cfg.ServerID,
+		},
+		Log: log,
+	}
+	for _, s := range cfg.Effective() {
+		c.Settings = append(c.Settings, admin.Setting{Key: s.Key, Value: s.Value, Source: s.Source})
+	}
+	return c
+}
+
+// builtAt is the time of the commit that was built, if it is known.
+func builtAt(info *debug.BuildInfo) time.Time {
+	if info != nil {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.time" {
+				t, _ := time.Parse(time.RFC3339, s.Value)
+				return t
+			}
+		}
+	}
+	return time.Time{}
 }
 
 func authConfig(cfg *config.Config) auth.Config {
