@@ -96,7 +96,7 @@ func classicMetrics() []metric {
 		{name: "num_alive_connections", kind: gauge, help: "Open client connections.", value: number(func(v *sample) int64 { return int64(v.st.Connections) })},
 		{name: "outstanding_requests", kind: gauge, help: "Requests on their way through the server.", value: number(func(v *sample) int64 { return v.st.Outstanding })},
 		{name: "znode_count", kind: gauge, help: "Nodes; the root counts twice, as it always did.", value: number(func(v *sample) int64 { return znodes(v.st) })},
-		{name: "watch_count", kind: gauge, help: "Watches on nodes and on children.", value: number(func(v *sample) int64 { return int64(v.st.Watches.Watches) })},
+		{name: "watch_count", kind: gauge, help: "Watches on nodes and on children.", value: number(func(v *sample) int64 { return int64(v.st.Watches.Watches + v.st.Watches.ChildWatches) })},
 		{name: "ephemerals_count", kind: gauge, help: "Ephemeral nodes.", value: number(func(v *sample) int64 { return v.st.Ephemerals })},
 		{name: "approximate_data_size", kind: gauge, unit: "bytes", help: "Length of all paths and data.", value: number(func(v *sample) int64 { return v.st.DataBytes })},
 		{name: "open_file_descriptor_count", kind: gauge, help: "Open file descriptors.", value: number(func(v *sample) int64 { return v.openFiles })},
