@@ -243,12 +243,26 @@ func TestDamageThatASnapshotCovers(t *testing.T) {
 	}
 }
 
+// Of a log with two batches the first is damaged, and not needed, and the second is damaged too.
+func TestDamageBehindDamage(t *testing.T) {
+	d, m := vfs.NewSim(1), newModel()
+	l := mustOpen(t, d, small())
+	must(t, commits(1, 20).do(l, m))
+	must(t, commits(1, 1200).do(l, m))
+	must(t, d.ZeroSector(dir+"/"+segmentName(1), 3))
+	must(t, d.ZeroSector(dir+"/"+segmentName(1), 5))
+	if got := outcome(t, "both damaged", d.Clone(), m, 1); got != "hole" {
+		t.Errorf("got %s, want hole", got)
+	}
+}
+
 // TestNewestSegmentLost takes away the end of the log as a whole. What is left knows that there
 // was more: by the gap before the prepared segment, or by the closing entry of the one before.
 func TestNewestSegmentLost(t *testing.T) {
 	for name, lost := range map[string][]uint64{
 		"the last one, before a prepared one": {2},
 		"the last one and the prepared one":   {2, 3},
+		"all but the prepared one":            {1, 2},
 	} {
 		d, m := vfs.NewSim(1), newModel()
 		l := mustOpen(t, d, small())

@@ -31,6 +31,8 @@ func TestContradictions(t *testing.T) {
 		{"a transaction longer than the batch", func(b []byte) { b[128] = 1; sumSector(b) }, ErrDiverged},
 		{"less than the batch", func(b []byte) { b[131]--; sumSector(b) }, ErrDiverged},
 		{"a last record cut short", func(b []byte) { b[131] -= 2; sumSector(b) }, ErrDiverged},
+		{"more transactions than there are", func(b []byte) { b[51]++; b[39]++ }, ErrDiverged},
+		{"fewer transactions than there are", func(b []byte) { b[51]--; b[39]-- }, ErrDiverged},
 		{"a batch longer than its segment", func(b []byte) { b[53]++ }, ErrHole},
 		{"a batch of another log", func(b []byte) { b[119]++ }, ErrHole},
 		{"a batch of another segment", func(b []byte) { b[15]++ }, ErrHole},

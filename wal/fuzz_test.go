@@ -35,6 +35,7 @@ func FuzzSegment(f *testing.F) {
 		}
 		f.Add(seed[:minSegment-1], byte(1))
 		f.Add(append(seed, make([]byte, sectorSize)...), byte(1))
+		f.Add(append(seed, make([]byte, 101)...), byte(1))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, repair byte) {
 		if len(data) > 1<<20 {

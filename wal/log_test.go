@@ -215,7 +215,12 @@ func TestSnapshotNewerThanTheLog(t *testing.T) {
 	l, err := Restart(d, dir, 10, o)
 	must(t, err)
 	must(t, l.Close())
-	mustOpen(t, d, o)
+	l = mustOpen(t, d, o)
+	must(t, l.Close())
+	// And the log's own id need not be given.
+	l, err = Restart(vfs.NewSim(1), dir, 10, Options{SegmentBytes: minSegment})
+	must(t, err)
+	must(t, l.Close())
 }
 
 // TestBeside runs Prepare, Replay, RemoveThrough and the accessors beside Commit, on real files;
@@ -225,7 +230,7 @@ func TestBeside(t *testing.T) {
 	o := Options{SegmentBytes: 16 << 10, PrepareBytes: 4 << 10, LogID: 7}
 	l, err := Open(vfs.OS(), name, o)
 	must(t, err)
-	rounds := 150
+	rounds := 80
 	if long {
 		rounds = 3000
 	}
