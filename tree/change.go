@@ -63,8 +63,8 @@ func (c *change) delete(path []byte) { *c = change{op: wire.OpDelete, path: path
 // lockSet returns a bit for each shard that c touches, and fills in c's hashes.
 func (t *Tree) lockSet(c *change) uint64 {
 	t.hash(c)
-	if c.op != wire.OpCheck && hasPrefix(c.path, quotaSlash) {
-		return t.allShards() // it may change which quotas there are
+	if c.op != wire.OpCheck && hasPrefix(c.path, quotaSlash) || t.fuzzy {
+		return t.allShards() // it may change which quotas there are, or more nodes than it names
 	}
 	switch c.op {
 	case wire.OpCheck:
@@ -172,10 +172,13 @@ func (a *applying) create(c *change, res *OpResult) {
 	parent, name := split(c.path)
 	p := t.find(parent, c.parentHash)
 	if p == 0 || len(name) == 0 {
-		a.bug(c.op, c.path, "there is no parent")
+		a.misfit(c, "there is no parent")
+		return
 	}
-	if t.find(c.path, c.hash) != 0 {
-		a.bug(c.op, c.path, "the node exists")
+	if r := t.find(c.path, c.hash); r != 0 {
+		a.misfit(c, "the node exists")
+		a.createdBefore(c, r, p)
+		return
 	}
 	pn := t.node(p)
 	t.save(p, pn)
@@ -187,13 +190,7 @@ func (a *applying) create(c *change, res *OpResult) {
 	}
 	r := t.place(c.path, c.hash, n, c.data, &t.sum)
 	t.link(r, pn)
-	if c.version == -1 { // as logged before ZooKeeper 3.4
-		c.version = pn.cversion + 1
-	}
-	if c.version > pn.cversion { // else the counter is at its end: 3.6.1
-		pn.cversion, pn.pzxid = c.version, zxid
-	}
-	t.restat(pn)
+	a.raise(pn, c.version)
 	t.quotaCreated(c.path, parent, name, len(c.data))
 	t.stat(t.node(r), &res.Stat)
 	a.event(wire.EventNodeCreated, c.path, c.hash, t.node(r).acl)
@@ -204,22 +201,25 @@ func (a *applying) delete(c *change) {
 	t := a.t
 	parent, name := split(c.path)
 	r := t.find(c.path, c.hash)
-	if r == 0 || r == t.root {
-		a.bug(c.op, c.path, "there is no such node")
+	if r == t.root {
+		a.bug(c.op, c.path, "it is the root")
+	}
+	if r == 0 {
+		a.misfit(c, "there is no such node")
+		a.deletedBefore(c)
+		return
 	}
 	n := t.node(r)
 	if n.children != 0 {
-		a.bug(c.op, c.path, "it has children")
+		a.misfit(c, "it has children")
+		a.deleteBelow(n)
 	}
 	p := n.parent
 	pn := t.node(p)
 	t.save(p, pn)
 	t.save(r, n)
 	t.unlink(r, pn)
-	if zxid := int64(a.h.Zxid); zxid > pn.pzxid {
-		pn.pzxid = zxid
-		t.restat(pn)
-	}
+	a.orphan(pn)
 	length, acl := max(n.dataLen, 0), n.acl
 	t.remove(r, n, c.path, c.hash)
 	t.quotaDeleted(c.path, parent, name, int(length))
@@ -250,7 +250,8 @@ func (a *applying) setData(c *change, res *OpResult) {
 	t := a.t
 	r := t.find(c.path, c.hash)
 	if r == 0 {
-		a.bug(c.op, c.path, "there is no such node")
+		a.misfit(c, "there is no such node")
+		return
 	}
 	n := t.node(r)
 	t.save(r, n)
@@ -270,7 +271,8 @@ func (a *applying) setACL(c *change, res *OpResult) {
 	t := a.t
 	r := t.find(c.path, c.hash)
 	if r == 0 {
-		a.bug(c.op, c.path, "there is no such node")
+		a.misfit(c, "there is no such node")
+		return
 	}
 	n := t.node(r)
 	t.save(r, n)

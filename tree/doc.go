@@ -46,7 +46,8 @@
 //   - txn-deterministic: the order of children and of events on a session's close depends on the order of
 //     transactions alone.
 //   - apply-total: a transaction that does not fit panics, with its numbers. The rules that ZooKeeper has for
-//     replay over a fuzzy snapshot (disk-formats.md 5) apply to nothing that our own log can hold, and are not here.
+//     replay over a fuzzy snapshot (disk-formats.md 5) apply to nothing that our own log can hold; they are in
+//     fuzzy.go, for a Java server's data alone.
 //   - snapshot-exact: see View.
 //
 // The counts of a quota are no transactions: they change in place, with the node that is counted (quota.go). They are

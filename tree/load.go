@@ -194,7 +194,8 @@ func (l *Loader) finish(zxid wire.Zxid) (*Tree, error) {
 			return nil, err
 		}
 		ls := &l.shards[shard]
-		if ls.maxCzxid > zxid {
+		t.newest = max(t.newest, ls.maxCzxid)
+		if ls.maxCzxid > zxid && !t.opts.Fuzzy {
 			return nil, fmt.Errorf("tree: load: a node was created at %v, after the snapshot's zxid %v", ls.maxCzxid, zxid)
 		}
 		t.sum.nodes += ls.sum.nodes
@@ -205,6 +206,7 @@ func (l *Loader) finish(zxid wire.Zxid) (*Tree, error) {
 	l.shards = nil
 	t.addBuiltins()
 	t.setUpQuotas()
+	t.fuzzy = t.opts.Fuzzy
 	t.publish(zxid)
 	if invariants {
 		t.check(func(format string, args ...any) {

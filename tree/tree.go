@@ -19,6 +19,9 @@ type Options struct {
 	ExtendedTypes bool
 	// NoDigest leaves the digest at 0 (zookeeper.digest.enabled=false).
 	NoDigest bool
+	// Fuzzy says that what a Loader gets may be newer than its zxid, as the snapshots of Java servers are. See
+	// Tree.Settle.
+	Fuzzy bool
 	// ViewBytes is what one open view may hold back or copy; over it the view fails. 0 means 1 GiB.
 	ViewBytes int64
 }
@@ -46,8 +49,10 @@ type Tree struct {
 	applied atomic.Int64
 
 	// Owned by apply.
-	sum   totals // as it will be after the transaction; ephemerals guarded by mu while loading
-	apply scratch
+	sum    totals // as it will be after the transaction; ephemerals guarded by mu while loading
+	apply  scratch
+	fuzzy  bool      // not settled
+	newest wire.Zxid // of all nodes a fuzzy snapshot had
 
 	// What sum was after the last transaction; anybody may load.
 	nodes, dataBytes, ephemerals atomic.Int64

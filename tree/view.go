@@ -94,9 +94,12 @@ type viewList struct {
 	oldest atomic.Uint64   // number of the oldest open view, MaxUint64 if there is none
 }
 
-// OpenView returns a view of the tree after the last transaction, or ErrTooManyViews. It takes the
+// OpenView returns a view of the tree after the last transaction, or ErrTooManyViews (or ErrFuzzy). It takes the
 // same short time however large the tree is, but for a copy of the sessions. Owner of apply only.
 func (t *Tree) OpenView() (*View, error) {
+	if t.fuzzy {
+		return nil, ErrFuzzy // what is younger than a view is told by its czxid
+	}
 	v := &View{
 		t: t, zxid: t.Applied(), sum: t.sum,
 		shards:   make([]viewShard, len(t.shards)),
