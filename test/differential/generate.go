@@ -209,8 +209,8 @@ func (g *gen) harmless() req {
 		case wire.OpSetWatches, wire.OpSetWatches2:
 			continue // a changed zxid has no meaning that two servers share
 		}
-		if len(r.path) > 0 && r.path[0] == 'q' {
-			continue
+		if len(r.path) > 0 && r.path[0] == 'q' || r.op == wire.OpGetAllChildrenNumber {
+			continue // the latter's path might become empty
 		}
 		return r
 	}
@@ -265,7 +265,7 @@ func (g *gen) rare() req {
 	case 1:
 		return req{op: wire.OpReconfig}
 	case 2, 3:
-		return req{op: wire.OpGetAllChildrenNumber, path: g.path()}
+		return req{op: wire.OpGetAllChildrenNumber, path: g.named()}
 	case 4, 5:
 		return req{op: wire.OpGetEphemerals, path: pick(g, g.path(), nullPath, "^", "^/", "^ ")}
 	case 6, 7:
@@ -291,6 +291,14 @@ func (g *gen) path() path {
 			"/\uf900", "/\xff", "/\U0001F600", "/\ufffd", "/\u007f", "/a b", nullPath)
 	}
 	return g.good()
+}
+
+// named is a path that is not empty: see differences, empty-path-count.
+func (g *gen) named() path {
+	if p := g.path(); p != "^" {
+		return p
+	}
+	return "/"
 }
 
 func (g *gen) good() path {
@@ -441,7 +449,7 @@ func (g *gen) parts() (parts []req) {
 		var p req
 		switch g.IntN(12) {
 		case 0, 1, 2, 3:
-			p = settled(g.create())
+			p = g.create()
 		case 4, 5:
 			p = req{op: wire.OpDelete, path: g.path(), version: g.version()}
 		case 6, 7, 8:
@@ -456,7 +464,7 @@ func (g *gen) parts() (parts []req) {
 			p = pick(g, req{op: wire.OpGetData, path: g.path()}, req{op: wire.OpSetACL, path: g.path(), acl: g.acl()},
 				req{op: wire.OpExists, path: g.path()}, req{op: wire.OpMulti}, req{op: 77})
 		}
-		parts = append(parts, p)
+		parts = append(parts, settled(p))
 	}
 	return parts
 }
@@ -480,7 +488,7 @@ func (g *gen) setWatches() req {
 		}
 	}
 	if g.oneIn(8) {
-		r.null = 1 + g.IntN(5)
+		r.null = 1 // see differences, setwatches-null
 	}
 	return r
 }

@@ -135,4 +135,8 @@ var hazards = []fact{
 			equal(t, "setData", wire.Code(c.reply().Err), wire.NoAuth)
 		}
 	}},
+	{14, "the empty path has as many descendants as the root", untouched, func(t *testing.T, s *server) {
+		c := s.open(t)
+		equal(t, "count", c.ok(wire.OpGetAllChildrenNumber, path("")).Int(), int32(3))
+	}},
 }

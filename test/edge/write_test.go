@@ -208,18 +208,8 @@ func wornDirectory(dir string) error {
 	})
 }
 
-// openWorn opens a session if the server has taken over Apache's directory.
-func (s *server) openWorn(t *testing.T) *client {
-	t.Helper()
-	c := s.open(t)
-	if target.Paddock() && c.do(wire.OpExists, unwatched(wornVersion)).Err == int32(wire.NoNode) {
-		skip(t, "paddock does not import a data directory of Apache's yet")
-	}
-	return c
-}
-
 func wornSequence(t *testing.T, s *server) {
-	c := s.openWorn(t)
+	c := s.open(t)
 	next := func() harness.Bytes { return creation(wornSequences+"/s", "", sequential) }
 	equal(t, "last but one", c.ok(wire.OpCreate, next()).Str(), wornSequences+"/s2147483646")
 	equal(t, "last", c.ok(wire.OpCreate, next()).Str(), wornSequences+"/s2147483647")
@@ -233,7 +223,7 @@ func wornSequence(t *testing.T, s *server) {
 }
 
 func wornVersions(t *testing.T, s *server) {
-	c := s.openWorn(t)
+	c := s.open(t)
 	equal(t, "version after 2147483647", c.set(wornVersion, "x").Version, int32(math.MinInt32))
 	equal(t, "aversion after 2147483647", c.setACL(wornVersion, openACL).Aversion, int32(math.MinInt32))
 	want := int32(-1)
