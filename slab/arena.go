@@ -11,7 +11,8 @@ const (
 	// firstChunk is the size of an arena's first chunk, in granules: one page.
 	firstChunk      = 4096 / granule
 	firstChunkShift = 9
-	// finest is the size up to which classes are a granule apart; above, there are eight to a doubling.
+	// finest is the size up to which classes are a granule apart; above, there are eight to a
+	// doubling.
 	finest   = 128
 	nClasses = finest/granule + 8*24
 )

@@ -5,8 +5,8 @@ import "fmt"
 // maxIndex is where a Slab stops: an index one chunk before 32 bits are full.
 const maxIndex = 1<<31 - 1
 
-// A Slab hands out records of T by index. One owner allocates and frees; see the package comment for
-// who may read meanwhile.
+// A Slab hands out records of T by index. One owner allocates and frees; see the package comment
+// for who may read meanwhile.
 type Slab[T any] struct {
 	array Array[T]
 	next  uint32 // the smallest index never handed out

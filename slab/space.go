@@ -10,7 +10,8 @@ import (
 const (
 	// minBlock keeps every block on cache lines of its own.
 	minBlock = 64
-	// regionBytes is mapped at once for small blocks. It is address space: untouched pages cost nothing.
+	// regionBytes is mapped at once for small blocks. It is address space: untouched pages cost
+	// nothing.
 	regionBytes = 1 << 20
 	// dropBytes: a block this large is given back to the kernel when it is dropped, not just kept.
 	dropBytes = 64 << 10
@@ -41,10 +42,12 @@ func NewSpace() *Space {
 	return s
 }
 
-// Mapped returns the address space in use, in bytes. What is resident is less: see the package comment.
+// Mapped returns the address space in use, in bytes. What is resident is less: see the package
+// comment.
 func (s *Space) Mapped() int64 { return s.mapped.Load() }
 
-// block returns size zeroed bytes, size being a power of two, aligned to the smaller of size and a page.
+// block returns size zeroed bytes, size being a power of two, aligned to the smaller of size and a
+// page.
 func (s *Space) block(size int) []byte {
 	class := bits.Len(uint(size)) - 1
 	s.mu.Lock()
@@ -94,8 +97,8 @@ func blockSize(n int) int {
 	return 1 << bits.Len(uint(n-1))
 }
 
-// Make returns a zeroed slice of n records of T, which may hold no pointers. It is valid until Drop, or
-// until s is unreachable.
+// Make returns a zeroed slice of n records of T, which may hold no pointers. It is valid until
+// Drop, or until s is unreachable.
 func Make[T any](s *Space, n int) []T {
 	checkType[T]()
 	return records[T](s.block(blockSize(n * sizeOf[T]())))[:n:n]

@@ -87,7 +87,8 @@ func TestTypesWithPointersAreRefused(t *testing.T) {
 	}
 }
 
-// A space that nobody reaches is unmapped: else a server that loads snapshots again and again grows.
+// A space that nobody reaches is unmapped: else a server that loads snapshots again and again
+// grows.
 func TestAnUnreachableSpaceIsUnmapped(t *testing.T) {
 	done := make(chan struct{})
 	func() {

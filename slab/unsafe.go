@@ -13,7 +13,8 @@ func sizeOf[T any]() int {
 	return int(unsafe.Sizeof(t))
 }
 
-// checkType panics if records of T cannot live outside the collected heap, or hold no link when free.
+// checkType panics if records of T cannot live outside the collected heap, or hold no link when
+// free.
 func checkType[T any]() {
 	var t T
 	typ := reflect.TypeFor[T]()
@@ -51,7 +52,8 @@ func hasPointer(t reflect.Type) bool {
 	return true
 }
 
-// records views a whole block as records. Blocks are aligned to minBlock, T checked to need no more.
+// records views a whole block as records. Blocks are aligned to minBlock, T checked to need no
+// more.
 func records[T any](b []byte) []T {
 	p := unsafe.Pointer(unsafe.SliceData(b))
 	var t T

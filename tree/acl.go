@@ -44,8 +44,8 @@ func (a *aclTable) init() {
 
 func (a *aclTable) at(id uint32) *aclEntry { return &(*a.entries.Load())[id] }
 
-// intern returns the id for vec and counts a reference. views is how many views have been opened, oldest the
-// number of the oldest open one: ids that it may show are not used again.
+// intern returns the id for vec and counts a reference. views is how many views have been opened,
+// oldest the number of the oldest open one: ids that it may show are not used again.
 func (a *aclTable) intern(vec wire.ACLVec, views, oldest uint64) uint32 {
 	if vec.Null() {
 		a.refs[openACL]++
@@ -91,7 +91,8 @@ func (a *aclTable) release(id uint32, views uint64) {
 	a.dead = append(a.dead, id)
 }
 
-// each calls fn for the entries that view number seq may show, but for the open one. fn must not call back.
+// each calls fn for the entries that view number seq may show, but for the open one. fn must not
+// call back.
 func (a *aclTable) each(seq uint64, fn func(id uint32, vec wire.ACLVec)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -7,24 +7,25 @@ import (
 	"paddock/wire"
 )
 
-// A Sink takes the events of a transaction, in the order of client-protocol.md 6.3. It is called with the
-// shards locked, before Applied moves: it must not block and must not call the tree. path and acl are valid
-// during the call (acl is immutable: it may be kept). hash is Hash(path).
+// A Sink takes the events of a transaction, in the order of client-protocol.md 6.3. It is called
+// with the shards locked, before Applied moves: it must not block and must not call the tree. path
+// and acl are valid during the call (acl is immutable: it may be kept). hash is Hash(path).
 //
-// A delete is one EventNodeDeleted: whoever delivers it looks into the data watches and then into the child
-// watches.
+// A delete is one EventNodeDeleted: whoever delivers it looks into the data watches and then into
+// the child watches.
 type Sink interface {
 	Event(typ wire.EventType, path []byte, hash uint64, acl wire.ACLVec, zxid wire.Zxid)
 }
 
-// A Result is what a transaction did: what its reply needs. Apply overwrites it and reuses its memory; paths
-// alias the transaction's bytes.
+// A Result is what a transaction did: what its reply needs. Apply overwrites it and reuses its
+// memory; paths alias the transaction's bytes.
 type Result struct {
 	wire.TxnHeader
 	OpResult            // Op is the transaction's type; Code is OK but for an error transaction
 	Ops      []OpResult // of a multi
 
-	// Digest is the one the transaction carries, if HasDigest. Mismatch says that it is not the tree's.
+	// Digest is the one the transaction carries, if HasDigest. Mismatch says that it is not the
+	// tree's.
 	Digest              uint64
 	HasDigest, Mismatch bool
 }
@@ -51,14 +52,15 @@ type noSink struct{}
 
 func (noSink) Event(wire.EventType, []byte, uint64, wire.ACLVec, wire.Zxid) {}
 
-// Apply applies a transaction: TxnHeader || body, and perhaps TxnDigest. It decodes it, locks all shards it
-// touches, in ascending order, changes them, tells sink, moves Applied, and unlocks: whoever reads under a shard's lock
-// sees all of the transaction or nothing (exact-read, multi-atomic). sink and res may be nil.
+// Apply applies a transaction: TxnHeader || body, and perhaps TxnDigest. It decodes it, locks all
+// shards it touches, in ascending order, changes them, tells sink, moves Applied, and unlocks:
+// whoever reads under a shard's lock sees all of the transaction or nothing (exact-read,
+// multi-atomic). sink and res may be nil.
 //
 // One owner at a time calls it, in zxid order. Apply keeps nothing of txn. It cannot fail
-// (apply-total): a transaction that does not fit the state is a bug here or a log that is not ours, and
-// panics. None of the tolerances that ZooKeeper has for replay over a fuzzy snapshot applies to our own log;
-// see Options.Fuzzy for Java's.
+// (apply-total): a transaction that does not fit the state is a bug here or a log that is not ours,
+// and panics. None of the tolerances that ZooKeeper has for replay over a fuzzy snapshot applies to
+// our own log; see Options.Fuzzy for Java's.
 func (t *Tree) Apply(txn []byte, sink Sink, res *Result) {
 	if sink == nil {
 		sink = noSink{}
@@ -159,8 +161,8 @@ func (a *applying) createSession(r *wire.Reader) {
 	a.t.putSession(a.h.ClientID, x.TimeOut)
 }
 
-// closeSession deletes the ephemerals that the transaction lists, and any other of the session, and then
-// the session: all at one zxid.
+// closeSession deletes the ephemerals that the transaction lists, and any other of the session, and
+// then the session: all at one zxid.
 func (a *applying) closeSession(r *wire.Reader) {
 	var x wire.CloseSessionTxn
 	x.Decode(r)

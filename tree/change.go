@@ -18,7 +18,8 @@ type change struct {
 	hash, parentHash uint64 // of path and its parent; lockSet fills them in
 }
 
-// decode reads the body of an operation; r has its error. It reports false for a type that no transaction has.
+// decode reads the body of an operation; r has its error. It reports false for a type that no
+// transaction has.
 func (c *change) decode(op wire.Op, session int64, r *wire.Reader) bool {
 	switch op {
 	case wire.OpCreate, wire.OpCreate2:
@@ -31,11 +32,13 @@ func (c *change) decode(op wire.Op, session int64, r *wire.Reader) bool {
 	case wire.OpCreateContainer:
 		var x wire.CreateContainerTxn
 		x.Decode(r)
-		*c = change{op: op, path: x.Path, data: x.Data, acl: x.ACL, version: x.ParentCVersion, owner: containerOwner}
+		*c = change{op: op, path: x.Path, data: x.Data, acl: x.ACL, version: x.ParentCVersion}
+		c.owner = containerOwner
 	case wire.OpCreateTTL:
 		var x wire.CreateTTLTxn
 		x.Decode(r)
-		*c = change{op: op, path: x.Path, data: x.Data, acl: x.ACL, version: x.ParentCVersion, owner: TTLOwner(x.TTL)}
+		*c = change{op: op, path: x.Path, data: x.Data, acl: x.ACL, version: x.ParentCVersion}
+		c.owner = TTLOwner(x.TTL)
 	case wire.OpDelete, wire.OpDeleteContainer:
 		var x wire.DeleteTxn
 		x.Decode(r)
@@ -96,8 +99,8 @@ func (t *Tree) quotaBit(path []byte) uint64 {
 	return 0
 }
 
-// multi applies all operations, or, if one of them is an error, none. Two walks over the bytes: the first to
-// know the shards, for once one is locked there is no way back to a lower one.
+// multi applies all operations, or, if one of them is an error, none. Two walks over the bytes: the
+// first to know the shards, for once one is locked there is no way back to a lower one.
 func (a *applying) multi(r *wire.Reader, res *Result) {
 	c := &a.t.apply.change
 	failed, set := false, uint64(0)
@@ -135,7 +138,8 @@ func (a *applying) operation(c *change, ops *wire.MultiTxn) {
 	a.decoded(&r)
 }
 
-// failedMulti changes nothing: operations before the one that failed report 0, it its code, those behind it -2.
+// failedMulti changes nothing: operations before the one that failed report 0, it its code, those
+// behind it -2.
 func (a *applying) failedMulti(r *wire.Reader, res *Result) {
 	var ops wire.MultiTxn
 	for ops.Decode(r); ops.Next(); {

@@ -1,7 +1,7 @@
 package tree
 
-// check verifies what must always hold, from the root down and from every shard's nodes up. It looks at
-// all nodes: for tests, and for a loaded tree under -tags invariants. Owner of apply only.
+// check verifies what must always hold, from the root down and from every shard's nodes up. It
+// looks at all nodes: for tests, and for a loaded tree under -tags invariants. Owner of apply only.
 func (t *Tree) check(fail func(format string, args ...any)) {
 	var walked, live int64
 	var digest uint64

@@ -14,10 +14,9 @@ import (
 	"paddock/wire"
 )
 
-// Layer 3 of testing.md: one goroutine applies, seven read, walk views and arm watches, on 16 hot nodes and on the
-// counts of a quota on one of them.
-// Every reply must be what the twin says of its zxid, and every watch must fire at the first event after the read that
-// armed it.
+// Layer 3 of testing.md: one goroutine applies, seven read, walk views and arm watches, on 16 hot
+// nodes and on the counts of a quota on one of them. Every reply must be what the twin says of its
+// zxid, and every watch must fire at the first event after the read that armed it.
 
 const hotTxns = 4000
 
@@ -331,7 +330,8 @@ func (h *hotReader) multiRead(nodes ...int) {
 	}
 }
 
-// watch arms a watch that is not armed, and looks whether one that is has fired when it should have.
+// watch arms a watch that is not armed, and looks whether one that is has fired when it should
+// have.
 func (h *hotReader) watch(i int) {
 	w := &h.watchers[i]
 	if h.armedAt[i] == 0 {

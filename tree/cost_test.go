@@ -142,8 +142,9 @@ func withQuota(x *txns, root string) []byte {
 	})
 }
 
-// The figure of the architecture is 260 bytes resident for a znode with 100 bytes of data. PADDOCK_ZNODES=1000000
-// measures it at the size it is meant for; the default is as many as fit into a second.
+// The figure of the architecture is 260 bytes resident for a znode with 100 bytes of data.
+// PADDOCK_ZNODES=1000000 measures it at the size it is meant for; the default is as many as fit
+// into a second.
 func TestBytesPerZnode(t *testing.T) {
 	n := 200_000
 	if s := os.Getenv("PADDOCK_ZNODES"); s != "" {

@@ -23,12 +23,12 @@ type DigestAt struct {
 	Digest uint64
 }
 
-// Digested reports whether a node at path counts in the digest: what lies below /zookeeper does not,
-// because servers may differ there.
+// Digested reports whether a node at path counts in the digest: what lies below /zookeeper does
+// not, because servers may differ there.
 func Digested(path []byte) bool { return !hasPrefix(path, zookeeperSlash) }
 
-// PathDataCRC is the first part of a node's digest. A null value counts as an empty one, and the root's
-// path as empty.
+// PathDataCRC is the first part of a node's digest. A null value counts as an empty one, and the
+// root's path as empty.
 func PathDataCRC(path, data []byte) uint32 {
 	if isRoot(path) {
 		path = nil
@@ -36,8 +36,8 @@ func PathDataCRC(path, data []byte) uint32 {
 	return crc32.Update(crc32.ChecksumIEEE(path), crc32.IEEETable, data)
 }
 
-// StatCRC completes a node's digest from its PathDataCRC and its stat, with *persisted* cversion and raw
-// owner. The sequencer computes digests ahead of apply with it.
+// StatCRC completes a node's digest from its PathDataCRC and its stat, with *persisted* cversion
+// and raw owner. The sequencer computes digests ahead of apply with it.
 func StatCRC(pathData uint32, s *wire.Stat) uint32 {
 	var b [60]byte
 	binary.BigEndian.PutUint64(b[0:], uint64(s.Czxid))

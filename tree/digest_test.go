@@ -6,7 +6,8 @@ import (
 	"paddock/wire"
 )
 
-// What a server of ZooKeeper 3.8.0 wrote into its log (disk-formats.md 12.1, quorum-protocol.md 10.1).
+// What a server of ZooKeeper 3.8.0 wrote into its log (disk-formats.md 12.1, quorum-protocol.md
+// 10.1).
 func TestDigestsOfARealServer(t *testing.T) {
 	const session = 0x0100001873110000
 	m := newMachine(t, Options{})
@@ -40,7 +41,8 @@ func TestDigestsOfARealServer(t *testing.T) {
 	}
 }
 
-// timeOf finds the one time between its neighbours' that gives the digest captured: the document leaves it out.
+// timeOf finds the one time between its neighbours' that gives the digest captured: the document
+// leaves it out.
 func timeOf(t *testing.T, tree *Tree, txn []byte, want uint64) []byte {
 	var a, root Node
 	tree.Lookup([]byte("/a"), &a)

@@ -10,9 +10,10 @@ import (
 // ErrFuzzy says that a tree loaded with Options.Fuzzy has not been settled.
 var ErrFuzzy = errors.New("tree: loaded from a fuzzy snapshot and not settled yet")
 
-// A snapshot S of a Java server is fuzzy: it holds all of the transactions up to S and some effects of later ones. So
-// transactions after S meet nodes that are newer than they are, or gone already. With Options.Fuzzy, Apply takes
-// them as disk-formats.md 5 says, and what comes out after the last of them is exact:
+// A snapshot S of a Java server is fuzzy: it holds all of the transactions up to S and some effects
+// of later ones. So transactions after S meet nodes that are newer than they are, or gone already.
+// With Options.Fuzzy, Apply takes them as disk-formats.md 5 says, and what comes out after the last
+// of them is exact:
 //
 //	create, the node is there     takes its ACL; the parent's cversion and pzxid are raised
 //	create, no parent             nothing: it is deleted later on
@@ -20,11 +21,11 @@ var ErrFuzzy = errors.New("tree: loaded from a fuzzy snapshot and not settled ye
 //	delete, it has children       they go too: later transactions create them again
 //	setData, setACL, no node      nothing
 //
-// (Java raises the parent's counters for op create alone, and then has a wrong cversion after a create2.)
-// None of this applies to our own snapshots and logs.
+// (Java raises the parent's counters for op create alone, and then has a wrong cversion after a
+// create2.) None of this applies to our own snapshots and logs.
 
-// Settle ends it: the log has been replayed to its end, or the leader has said NEWLEADER. It fails if the
-// transactions that the snapshot has seen were not all applied. Owner of apply only.
+// Settle ends it: the log has been replayed to its end, or the leader has said NEWLEADER. It fails
+// if the transactions that the snapshot has seen were not all applied. Owner of apply only.
 func (t *Tree) Settle() error {
 	if t.fuzzy && t.Applied() < t.newest {
 		return fmt.Errorf("%w: it holds nodes of zxid %v, the log ended at %v", ErrFuzzy, t.newest, t.Applied())
@@ -76,7 +77,8 @@ func (a *applying) orphan(pn *node) {
 	}
 }
 
-// deleteBelow deletes all below a node, which later transactions create again. All shards are locked.
+// deleteBelow deletes all below a node, which later transactions create again. All shards are
+// locked.
 func (a *applying) deleteBelow(n *node) {
 	for n.first != 0 {
 		c := change{op: wire.OpDelete, path: a.t.appendPath(nil, n.first)}

@@ -56,8 +56,9 @@ func drawFit(t *rapid.T, w *twin) step {
 	return s
 }
 
-// snapshot writes a tree down as Java does, from states[at] on, while time goes on: each node is consistent in
-// itself, with the names of its children, and children that have gone meanwhile are left out.
+// snapshot writes a tree down as Java does, from states[at] on, while time goes on: each node is
+// consistent in itself, with the names of its children, and children that have gone meanwhile are
+// left out.
 func (h *history) snapshot(t *rapid.T, l *Loader, at *int, path string, acls map[string]uint32) {
 	n := h.states[*at].nodes[path]
 	if n == nil {

@@ -16,15 +16,16 @@ import (
 //	Link           then, once a shard, any number of goroutines (Finish does what was left out)
 //	Finish         last
 //
-// A node's parent may come later than the node, so Link joins them when all are there. Until then every
-// path is kept: about its length more than the tree itself takes.
+// A node's parent may come later than the node, so Link joins them when all are there. Until then
+// every path is kept: about its length more than the tree itself takes.
 type Loader struct {
 	t      *Tree
 	acls   map[uint32]uint32 // by the id in the snapshot
 	shards []loadShard
 }
 
-// A loadShard is what is known of a shard while loading. Guarded by the shard's lock until its Link.
+// A loadShard is what is known of a shard while loading. Guarded by the shard's lock until its
+// Link.
 type loadShard struct {
 	paths    []byte
 	ends     []uint64 // path i, that of the slab's i-th node, is paths[ends[i-1]:ends[i]]
@@ -138,8 +139,8 @@ func (l *Loader) lookup(path []byte, hash uint64) ref {
 // Shards returns the number of shards.
 func (l *Loader) Shards() int { return len(l.shards) }
 
-// Link joins the nodes of one shard to their parents, after all nodes have been added. Every shard may have a
-// goroutine of its own. A second call returns what the first did.
+// Link joins the nodes of one shard to their parents, after all nodes have been added. Every shard
+// may have a goroutine of its own. A second call returns what the first did.
 func (l *Loader) Link(shard int) error {
 	ls := &l.shards[shard]
 	ls.once.Do(func() { ls.err = l.link(shard) })

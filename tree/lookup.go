@@ -11,14 +11,14 @@ type Node struct {
 	ACL  wire.ACLVec // immutable: it may be kept
 	// World holds the permissions that everybody has: none of them needs a look at the ACL.
 	World int32
-	// PathData and CRC are the node's part of the digest, before and after its stat; both are 0 where
-	// the digest does not look. See StatCRC.
+	// PathData and CRC are the node's part of the digest, before and after its stat; both are 0
+	// where the digest does not look. See StatCRC.
 	PathData, CRC uint32
 	Applied       wire.Zxid // the copy is exact at
 }
 
-// Lookup fills n with the node at path, and reports whether there is one. n.Applied is set in either case.
-// Any goroutine.
+// Lookup fills n with the node at path, and reports whether there is one. n.Applied is set in
+// either case. Any goroutine.
 func (t *Tree) Lookup(path []byte, n *Node) bool {
 	hash := Hash(path)
 	sh := t.lookupShard(path, hash)
@@ -38,8 +38,8 @@ func (t *Tree) Lookup(path []byte, n *Node) bool {
 	return true
 }
 
-// CountDescendants returns how many nodes there are below path, and whether there is a node at path. It
-// walks all of them. Owner of apply only.
+// CountDescendants returns how many nodes there are below path, and whether there is a node at
+// path. It walks all of them. Owner of apply only.
 func (t *Tree) CountDescendants(path []byte) (n int64, ok bool) {
 	top := t.find(path, Hash(path))
 	if top == 0 {

@@ -6,13 +6,13 @@ import (
 	"paddock/wire"
 )
 
-// MultiRead answers a multiRead: getData and getChildren, all of them exact at the one zxid returned. It
-// appends the results, to the end of the reply. One that is an error stands among the others. The watch flags
-// of the operations are ignored, as ZooKeeper does.
+// MultiRead answers a multiRead: getData and getChildren, all of them exact at the one zxid
+// returned. It appends the results, to the end of the reply. One that is an error stands among the
+// others. The watch flags of the operations are ignored, as ZooKeeper does.
 func (t *Tree) MultiRead(dst []byte, ops wire.MultiIter, who Access) ([]byte, wire.Zxid) {
 	set := t.readSet(ops)
-	// Read locks in the order in which apply takes its own: whoever is first at the lowest shard they
-	// share goes first everywhere.
+	// Read locks in the order in which apply takes its own: whoever is first at the lowest shard
+	// they share goes first everywhere.
 	for s := set; s != 0; s &= s - 1 {
 		t.shards[bits.TrailingZeros64(s)].mu.RLock()
 	}

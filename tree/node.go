@@ -46,8 +46,8 @@ const (
 	deadNode = -1
 )
 
-// siblings links a node among the children of its parent. It lies apart from the node because another
-// lock guards it: that of the parent's shard.
+// siblings links a node among the children of its parent. It lies apart from the node because
+// another lock guards it: that of the parent's shard.
 type siblings struct{ next, prev ref }
 
 // A Kind tells what a node's raw owner means.
@@ -149,8 +149,8 @@ func (t *Tree) unlink(r ref, p *node) {
 	p.children--
 }
 
-// following returns the node after r in the walk of the subtree of top, parents first; 0 at its end.
-// A walk needs no memory. Owner of apply only: it crosses shards without their locks.
+// following returns the node after r in the walk of the subtree of top, parents first; 0 at its
+// end. A walk needs no memory. Owner of apply only: it crosses shards without their locks.
 func (t *Tree) following(r, top ref) ref {
 	if n := t.node(r); n.first != 0 {
 		return n.first

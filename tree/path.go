@@ -6,7 +6,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Hash is the hash of a path, xxhash64: it chooses the path's shard here, and the bucket of its watches.
+// Hash is the hash of a path, xxhash64: it chooses the path's shard here, and the bucket of its
+// watches.
 func Hash(path []byte) uint64 { return xxhash.Sum64(path) }
 
 var rootPath = []byte("/")

@@ -36,8 +36,9 @@ func newQuota(root []byte) *quota {
 	return q
 }
 
-// Quota fills q with the quota of the nearest ancestor-or-self of path that has one, and reports whether
-// there is any. Limits that cannot be read are none; usage that cannot be read is 0. Any goroutine.
+// Quota fills q with the quota of the nearest ancestor-or-self of path that has one, and reports
+// whether there is any. Limits that cannot be read are none; usage that cannot be read is 0. Any
+// goroutine.
 func (t *Tree) Quota(path []byte, q *Quota) bool {
 	t.mu.RLock()
 	active := t.nearestQuota(path)
@@ -68,7 +69,8 @@ func (t *Tree) readTracked(path []byte, hash uint64, dst *tracked) {
 	dst.detach()
 }
 
-// nearestQuota returns the active quota of the deepest ancestor-or-self of path, nil if there is none.
+// nearestQuota returns the active quota of the deepest ancestor-or-self of path, nil if there is
+// none.
 func (t *Tree) nearestQuota(path []byte) *quota {
 	if len(t.quotas) == 0 {
 		return nil
@@ -81,8 +83,8 @@ func (t *Tree) nearestQuota(path []byte) *quota {
 	return nil
 }
 
-// quotaRoot returns the path that a node with parent is a limits or stats node for; false if it is none. A
-// quota on the root is none: ZooKeeper crashes on it (client-protocol.md 15).
+// quotaRoot returns the path that a node with parent is a limits or stats node for; false if it is
+// none. A quota on the root is none: ZooKeeper crashes on it (client-protocol.md 15).
 func quotaRoot(parent []byte) ([]byte, bool) {
 	if !hasPrefix(parent, quotaSlash) {
 		return nil, false
@@ -120,8 +122,8 @@ func (t *Tree) activate(root []byte) {
 	t.mu.Unlock()
 }
 
-// track adds to the counts of the quota nearest to path. It is no transaction of its own: only the data
-// of the stats node changes. Text that cannot be read is replaced by a fresh count.
+// track adds to the counts of the quota nearest to path. It is no transaction of its own: only the
+// data of the stats node changes. Text that cannot be read is replaced by a fresh count.
 func (t *Tree) track(path []byte, count, length int64) {
 	q := t.nearestQuota(path)
 	if q == nil {
@@ -170,7 +172,8 @@ func (t *Tree) setStats(r ref, n *node, k *tracked) {
 	t.setValue(r, n, t.apply.stats)
 }
 
-// setUpQuotas finds the active quotas of a tree that was loaded, and recounts them, as ZooKeeper does.
+// setUpQuotas finds the active quotas of a tree that was loaded, and recounts them, as ZooKeeper
+// does.
 func (t *Tree) setUpQuotas() {
 	top := t.find(quotaPath, Hash(quotaPath))
 	var path []byte
@@ -195,8 +198,8 @@ var (
 	bytesHardKey = []byte("byteHardLimit")
 )
 
-// tracked is the text of a limits or stats node, read (StatsTrack in ZooKeeper): "count=5,bytes=-1", with ',' or ';'
-// between pairs, in runs too.
+// tracked is the text of a limits or stats node, read (StatsTrack in ZooKeeper):
+// "count=5,bytes=-1", with ',' or ';' between pairs, in runs too.
 type tracked struct {
 	pairs [12]pair // more are not read: the text is ours, or somebody plays with it
 	n     int
@@ -223,7 +226,8 @@ func (k *tracked) parse(text []byte) bool {
 	return true
 }
 
-// parsePair reads "key=number". Whatever follows a second '=' is ignored: the canonical text has one.
+// parsePair reads "key=number". Whatever follows a second '=' is ignored: the canonical text has
+// one.
 func (k *tracked) parsePair(text []byte) bool {
 	key, rest, ok := bytes.Cut(text, []byte("="))
 	number, _, _ := bytes.Cut(rest, []byte("="))
@@ -279,7 +283,8 @@ func (k *tracked) detach() {
 	*k = d
 }
 
-// append appends the canonical text. The '=' after the bytes makes servers before 3.7 ignore the rest.
+// append appends the canonical text. The '=' after the bytes makes servers before 3.7 ignore the
+// rest.
 func (k *tracked) append(dst []byte) []byte {
 	dst = append(dst, "count="...)
 	dst = strconv.AppendInt(dst, k.get(countKey), 10)

@@ -8,8 +8,8 @@ type Access interface {
 	May(acl wire.ACLVec, need int32) bool
 }
 
-// Arm is told, under the shard's read lock, the hash of a path that a read wants to watch, if the read
-// arms a watch at all: no event of a later transaction can be missed then.
+// Arm is told, under the shard's read lock, the hash of a path that a read wants to watch, if the
+// read arms a watch at all: no event of a later transaction can be missed then.
 type Arm interface{ Arm(hash uint64) }
 
 // MaskACL rewrites an ACL for someone without ADMIN permission.
@@ -17,9 +17,10 @@ type MaskACL interface {
 	AppendMasked(dst []byte, acl wire.ACLVec) []byte
 }
 
-// Reads may be called from any goroutine and do not allocate, but to grow dst. Each appends the body of
-// its reply to dst, nothing if the code is not OK, and returns the zxid it is exact at: the state
-// of the node after that transaction (exact-read). A nil who may see everything; a nil arm watches nothing.
+// Reads may be called from any goroutine and do not allocate, but to grow dst. Each appends the
+// body of its reply to dst, nothing if the code is not OK, and returns the zxid it is exact at: the
+// state of the node after that transaction (exact-read). A nil who may see everything; a nil arm
+// watches nothing.
 
 // Exists appends a Stat. It arms whether the node exists or not, unless who may not read it.
 func (t *Tree) Exists(dst, path []byte, who Access, arm Arm) ([]byte, wire.Zxid, wire.Code) {
@@ -75,7 +76,8 @@ func (t *Tree) GetChildren(dst, path []byte, who Access, arm Arm, withStat bool)
 	return dst, t.Applied(), code
 }
 
-// GetACL appends the ACL, masked for whom has no ADMIN permission, and the Stat. It takes READ or ADMIN.
+// GetACL appends the ACL, masked for whom has no ADMIN permission, and the Stat. It takes READ or
+// ADMIN.
 func (t *Tree) GetACL(dst, path []byte, who Access, mask MaskACL) ([]byte, wire.Zxid, wire.Code) {
 	hash := Hash(path)
 	sh := t.lookupShard(path, hash)
@@ -106,7 +108,8 @@ type Peek struct {
 	Applied      wire.Zxid
 }
 
-// Peek looks at a node, whoever asks, and arms: for setWatches, and for addWatch, which reads nothing.
+// Peek looks at a node, whoever asks, and arms: for setWatches, and for addWatch, which reads
+// nothing.
 func (t *Tree) Peek(path []byte, arm Arm) Peek {
 	hash := Hash(path)
 	sh := t.lookupShard(path, hash)
@@ -164,8 +167,8 @@ func (t *Tree) appendStat(dst []byte, n *node) []byte {
 	return wire.AppendStat(dst, &s)
 }
 
-// appendChildren appends the names of n's children as a vector. The lock of n's shard guards the list,
-// and pins the names.
+// appendChildren appends the names of n's children as a vector. The lock of n's shard guards the
+// list, and pins the names.
 func (t *Tree) appendChildren(dst []byte, n *node) []byte {
 	dst = wire.AppendInt(dst, n.children)
 	for r := n.first; r != 0; r = t.siblings(r).next {

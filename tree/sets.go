@@ -90,14 +90,15 @@ func (t *Tree) setList(owner int64, list ownedList) {
 	}
 }
 
-// Ephemerals calls fn with the path of each ephemeral of a session, until fn returns false. Paths are valid
-// during the call. Any goroutine; fn must not call the tree.
+// Ephemerals calls fn with the path of each ephemeral of a session, until fn returns false. Paths
+// are valid during the call. Any goroutine; fn must not call the tree.
 func (t *Tree) Ephemerals(session int64, fn func(path []byte) bool) {
 	var buf [256]byte
 	path := buf[:0]
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	// A node on a list pins its ancestors, and to leave the list takes t.mu: the path can be walked.
+	// A node on a list pins its ancestors, and to leave the list takes t.mu: the path can be
+	// walked.
 	for i := t.owners[session].first; i != 0; i = t.owned.At(i).next {
 		path = t.appendPath(path[:0], t.owned.At(i).node)
 		if !fn(path) {
@@ -168,10 +169,11 @@ func (c *dueCursor) leave(i, next uint32) {
 	}
 }
 
-// Due looks for containers and TTL nodes whose time has come (client-protocol.md 3.10) and calls fn with
-// their paths, valid during the call. It looks at no more than scan of them, and goes on from there at the next call;
-// it reports whether it has come to the end of a round. nowMS is wall time, as in ctime. maxNeverUsedMS is the age at
-// which a container that never had a child goes; 0 means never. Owner of apply only.
+// Due looks for containers and TTL nodes whose time has come (client-protocol.md 3.10) and calls fn
+// with their paths, valid during the call. It looks at no more than scan of them, and goes on from
+// there at the next call; it reports whether it has come to the end of a round. nowMS is wall time,
+// as in ctime. maxNeverUsedMS is the age at which a container that never had a child goes; 0 means
+// never. Owner of apply only.
 func (t *Tree) Due(nowMS, maxNeverUsedMS int64, scan int, fn func(path []byte)) (round bool) {
 	var buf [256]byte
 	path := buf[:0]

@@ -11,7 +11,8 @@ const (
 	// moveSlots is how many slots of the old array an insertion or deletion moves to the new one.
 	// Two would do: with n old slots, the new array takes 0.8n insertions until it is due itself.
 	moveSlots = 8
-	// tomb marks a slot of the old array whose entry has gone. A chain that is probed runs on over it.
+	// tomb marks a slot of the old array whose entry has gone. A chain that is probed runs on over
+	// it.
 	tomb = 1 << 63
 )
 
@@ -20,9 +21,9 @@ const (
 //
 //	entry   hash:32 │ index:32        0 = empty; index 0 with any hash = tomb
 //
-// Different paths may share 32 bits of hash, so whoever probes verifies the path. To grow, a table gets a second
-// array of twice the size and moves a few slots at each change: no change waits for a whole rehash. New memory is
-// zeroed by the kernel page by page, as it is touched.
+// Different paths may share 32 bits of hash, so whoever probes verifies the path. To grow, a table
+// gets a second array of twice the size and moves a few slots at each change: no change waits for a
+// whole rehash. New memory is zeroed by the kernel page by page, as it is touched.
 //
 // Guarded by the shard's lock.
 type table struct {
@@ -117,7 +118,8 @@ func find(slots []uint64, e uint64) (uint32, bool) {
 	return 0, false
 }
 
-// close empties slot hole and moves later entries of the chain up, so that none is cut off from its home.
+// close empties slot hole and moves later entries of the chain up, so that none is cut off from its
+// home.
 func (t *table) close(hole uint32) {
 	mask := uint32(len(t.slots) - 1)
 	for i := (hole + 1) & mask; t.slots[i] != 0; i = (i + 1) & mask {

@@ -15,12 +15,13 @@ import (
 type Options struct {
 	// Shards is the number of locks, a power of two up to 64; 0 means 64.
 	Shards int
-	// ExtendedTypes recognises TTL nodes by their owner (zookeeper.extendedTypesEnabled, default false).
+	// ExtendedTypes recognises TTL nodes by their owner (zookeeper.extendedTypesEnabled, default
+	// false).
 	ExtendedTypes bool
 	// NoDigest leaves the digest at 0 (zookeeper.digest.enabled=false).
 	NoDigest bool
-	// Fuzzy says that what a Loader gets may be newer than its zxid, as the snapshots of Java servers are. See
-	// Tree.Settle.
+	// Fuzzy says that what a Loader gets may be newer than its zxid, as the snapshots of Java
+	// servers are. See Tree.Settle.
 	Fuzzy bool
 	// ViewBytes is what one open view may hold back or copy; over it the view fails. 0 means 1 GiB.
 	ViewBytes int64
@@ -36,8 +37,8 @@ var (
 	configPath     = []byte("/zookeeper/config")
 )
 
-// A Tree is the state of a server: znodes, ACLs, sessions, quotas. See the package comment for who may
-// call what.
+// A Tree is the state of a server: znodes, ACLs, sessions, quotas. See the package comment for who
+// may call what.
 type Tree struct {
 	opts   Options
 	space  *slab.Space
@@ -131,8 +132,8 @@ func newTree(o Options) *Tree {
 	return t
 }
 
-// addBuiltins adds the built-in nodes that are missing (client-protocol.md 3.5): all of them to a new tree,
-// the newer ones to one loaded from a snapshot of an old server.
+// addBuiltins adds the built-in nodes that are missing (client-protocol.md 3.5): all of them to a
+// new tree, the newer ones to one loaded from a snapshot of an old server.
 func (t *Tree) addBuiltins() {
 	if t.root == 0 {
 		t.addBuiltin(rootPath, wire.OpenACL, 0)
@@ -151,8 +152,9 @@ func (t *Tree) addBuiltin(path []byte, acl wire.ACLVec, aversion int32) {
 	t.insert(path, node{aversion: aversion, acl: t.acls.intern(acl, 0, 0)}, emptyValue)
 }
 
-// insert places a node at path, whose shard and parent's shard are locked if anybody else sees the tree. n has
-// its stat and ACL; insert does the rest, but for the parent's stat. The path is free and its parent exists.
+// insert places a node at path, whose shard and parent's shard are locked if anybody else sees the
+// tree. n has its stat and ACL; insert does the rest, but for the parent's stat. The path is free
+// and its parent exists.
 func (t *Tree) insert(path []byte, n node, data []byte) ref {
 	if isRoot(path) {
 		t.root = t.place(path, Hash(path), n, data, &t.sum)
@@ -165,8 +167,9 @@ func (t *Tree) insert(path []byte, n node, data []byte) ref {
 	return r
 }
 
-// place stores a node, its name and its data in the shard of path, and counts it in sum. Its parent is set (who asks
-// for a session's ephemerals walks up from it at once), but does not know of it yet.
+// place stores a node, its name and its data in the shard of path, and counts it in sum. Its parent
+// is set (who asks for a session's ephemerals walks up from it at once), but does not know of it
+// yet.
 func (t *Tree) place(path []byte, hash uint64, n node, data []byte, sum *totals) ref {
 	sh := t.shardOf(hash)
 	index, p := sh.nodes.Alloc()
@@ -213,7 +216,8 @@ func (t *Tree) publish(zxid wire.Zxid) {
 
 func (t *Tree) shardOf(hash uint64) *shard { return &t.shards[hash>>t.shift] }
 
-// find returns the node at path, 0 if there is none. The path's shard is locked, or the caller owns apply.
+// find returns the node at path, 0 if there is none. The path's shard is locked, or the caller owns
+// apply.
 func (t *Tree) find(path []byte, hash uint64) ref {
 	if isRoot(path) {
 		return t.root
@@ -237,15 +241,15 @@ func (t *Tree) Applied() wire.Zxid { return wire.Zxid(t.applied.Load()) }
 // counts the root twice.)
 func (t *Tree) NodeCount() int64 { return t.nodes.Load() }
 
-// DataSize returns the sum of the lengths of all paths, in UTF-16 units, and all data, in bytes; the
-// root's path counts 0. (ZooKeeper: approximate_data_size, which counts the root twice.)
+// DataSize returns the sum of the lengths of all paths, in UTF-16 units, and all data, in bytes;
+// the root's path counts 0. (ZooKeeper: approximate_data_size, which counts the root twice.)
 func (t *Tree) DataSize() int64 { return t.dataBytes.Load() }
 
 // EphemeralCount returns the number of ephemerals.
 func (t *Tree) EphemeralCount() int64 { return t.ephemerals.Load() }
 
-// Digest returns the digest after the transaction applied last. It may be one transaction ahead of or behind
-// an Applied loaded beside it, unless the caller owns apply.
+// Digest returns the digest after the transaction applied last. It may be one transaction ahead of
+// or behind an Applied loaded beside it, unless the caller owns apply.
 func (t *Tree) Digest() uint64 { return t.digest.Load() }
 
 // Digests appends the digests kept for comparison with other servers, oldest first.

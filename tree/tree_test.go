@@ -18,7 +18,8 @@ var (
 	aclC  = wire.BuildACL(bob)
 )
 
-// somePaths are few, so that operations meet: nested, with names that share beginnings, and quotas on two of them.
+// somePaths are few, so that operations meet: nested, with names that share beginnings, and quotas
+// on two of them.
 var somePaths = []string{
 	"/a", "/b", "/ab", "/a/a", "/a/b", "/a/ab", "/a/a/a", "/a/b/ä", "/b/very-long-name-of-a-znode-0000000001",
 	"/zookeeper/quota/a", "/zookeeper/quota/a/b", "/zookeeper/quota/a/zookeeper_limits", "/zookeeper/quota/a/zookeeper_stats",

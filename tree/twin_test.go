@@ -14,8 +14,8 @@ import (
 	"paddock/wire"
 )
 
-// A twin is the naive tree that the real one is compared with: a map of paths, everything recomputed
-// from scratch whenever it is asked for.
+// A twin is the naive tree that the real one is compared with: a map of paths, everything
+// recomputed from scratch whenever it is asked for.
 type twin struct {
 	nodes    map[string]*twinNode
 	sessions map[int64]int32
@@ -188,8 +188,8 @@ func withDigest(txn []byte, digest uint64) []byte {
 	return wire.AppendLong(wire.AppendInt(txn, wire.DigestVersion), int64(digest))
 }
 
-// apply does s in the twin. It fills in the version that a sequencer would have put into the transaction,
-// and reports false if the sequencer would have refused.
+// apply does s in the twin. It fills in the version that a sequencer would have put into the
+// transaction, and reports false if the sequencer would have refused.
 func (w *twin) apply(s *step, session int64, zxid wire.Zxid, time int64) bool {
 	n, parent := w.nodes[s.path], w.nodes[twinParent(s.path)]
 	switch s.op {

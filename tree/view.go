@@ -27,8 +27,8 @@ const (
 var (
 	// ErrTooManyViews says that two views are open: a third waits.
 	ErrTooManyViews = errors.New("tree: two views are open")
-	// ErrViewTooLarge says that a view held back more memory than Options.ViewBytes, because too much has changed
-	// since it was opened. It shows nothing any more: close it and try again.
+	// ErrViewTooLarge says that a view held back more memory than Options.ViewBytes, because too
+	// much has changed since it was opened. It shows nothing any more: close it and try again.
 	ErrViewTooLarge = errors.New("tree: a view has outgrown its memory limit")
 )
 
@@ -44,7 +44,8 @@ type Record struct {
 	Owner                       int64 // raw: session, container or TTL
 }
 
-// A View shows the tree as it was after one transaction, while Apply goes on. One goroutine walks it.
+// A View shows the tree as it was after one transaction, while Apply goes on. One goroutine walks
+// it.
 //
 //	Apply, before it changes a record        Next, under the shard's read lock
 //	  created after the view?   nothing        created after the view?  skip
@@ -53,8 +54,9 @@ type Record struct {
 //	  else                      save a copy
 //
 // Values and names are not copied: while a view is open none is overwritten, and what is freed goes
-// to the limbo of the newest view, with its contents, until that view and all older ones are closed. So the
-// path of a record is there as well, though its ancestors may have been deleted since.
+// to the limbo of the newest view, with its contents, until that view and all older ones are
+// closed. So the path of a record is there as well, though its ancestors may have been deleted
+// since.
 type View struct {
 	t    *Tree
 	seq  uint64 // number of the view, from 1
@@ -76,8 +78,8 @@ type View struct {
 	closed       sync.Once
 }
 
-// A viewShard is a view's part of one shard, guarded by that shard's lock. The walker writes next and
-// shown under the read lock: it is the only one, and apply looks at them under the write lock.
+// A viewShard is a view's part of one shard, guarded by that shard's lock. The walker writes next
+// and shown under the read lock: it is the only one, and apply looks at them under the write lock.
 type viewShard struct {
 	view      *View
 	next, end uint32   // indices below next are walked over, those from end on are younger than the view
@@ -94,8 +96,9 @@ type viewList struct {
 	oldest atomic.Uint64   // number of the oldest open view, MaxUint64 if there is none
 }
 
-// OpenView returns a view of the tree after the last transaction, or ErrTooManyViews (or ErrFuzzy). It takes the
-// same short time however large the tree is, but for a copy of the sessions. Owner of apply only.
+// OpenView returns a view of the tree after the last transaction, or ErrTooManyViews (or ErrFuzzy).
+// It takes the same short time however large the tree is, but for a copy of the sessions. Owner of
+// apply only.
 func (t *Tree) OpenView() (*View, error) {
 	if t.fuzzy {
 		return nil, ErrFuzzy // what is younger than a view is told by its czxid
@@ -171,8 +174,8 @@ func (v *View) Sessions() []Session {
 // among them.
 func (v *View) ACLs(fn func(id uint32, acl wire.ACLVec)) { v.t.acls.each(v.seq, fn) }
 
-// ParentsFirst makes Next show every node after its parent, as Java's snapshots need it. It is slower, and must
-// come before the first Next.
+// ParentsFirst makes Next show every node after its parent, as Java's snapshots need it. It is
+// slower, and must come before the first Next.
 func (v *View) ParentsFirst() {
 	v.parentsFirst = true
 	for i := range v.shards {
@@ -194,9 +197,9 @@ func (v *View) Err() error {
 // HeldBytes returns the memory that v holds back or has copied.
 func (v *View) HeldBytes() int64 { return v.bytes.Load() }
 
-// Next appends the next records to dst, as many as it has room for (or a few, if it has none), and reports
-// whether to call it again. When it reports false, ask Err. Paths and data are valid until the next call of
-// Next or Close.
+// Next appends the next records to dst, as many as it has room for (or a few, if it has none), and
+// reports whether to call it again. When it reports false, ask Err. Paths and data are valid until
+// the next call of Next or Close.
 func (v *View) Next(dst []Record) ([]Record, bool) {
 	if cap(dst) == len(dst) {
 		dst = slices.Grow(dst, viewBatch)
@@ -258,8 +261,8 @@ func (vs *viewShard) at(sh *shard, index uint32) *node {
 	return n
 }
 
-// chainUp lists r and those of its ancestors that were not shown. Parents never change, so their shards
-// need no lock.
+// chainUp lists r and those of its ancestors that were not shown. Parents never change, so their
+// shards need no lock.
 func (v *View) chainUp(r ref, n *node) {
 	for v.chain = append(v.chain, r); n.parent != 0 && !v.isShown(n.parent); n = v.t.node(n.parent) {
 		v.chain = append(v.chain, n.parent)
@@ -302,8 +305,8 @@ func (v *View) show(dst []Record, r ref, n *node) []Record {
 	})
 }
 
-// Close gives back what the view held. It may be called twice, and from another goroutine than Next's,
-// when that has ended.
+// Close gives back what the view held. It may be called twice, and from another goroutine than
+// Next's, when that has ended.
 func (v *View) Close() {
 	v.closed.Do(func() {
 		for i := range v.shards {
@@ -316,8 +319,8 @@ func (v *View) Close() {
 	})
 }
 
-// dropView takes a view off the shard. What it held goes back, a little under each lock; or on to the older
-// view, which may show it too.
+// dropView takes a view off the shard. What it held goes back, a little under each lock; or on to
+// the older view, which may show it too.
 func (sh *shard) dropView(vs *viewShard) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -336,8 +339,8 @@ func (sh *shard) dropView(vs *viewShard) {
 	}
 }
 
-// save keeps node r as it is for the views that have still to show it. Before every change; r's shard is
-// locked.
+// save keeps node r as it is for the views that have still to show it. Before every change; r's
+// shard is locked.
 func (t *Tree) save(r ref, n *node) {
 	sh := &t.shards[r.shard()]
 	if sh.views[0] == nil {
@@ -369,8 +372,8 @@ func (vs *viewShard) save(r ref, n *node) {
 	vs.grow(savedBytes)
 }
 
-// grow counts memory, and gives the view up when it is too much. What is in its limbo stays there until it is
-// closed, because its walker may be looking at it.
+// grow counts memory, and gives the view up when it is too much. What is in its limbo stays there
+// until it is closed, because its walker may be looking at it.
 func (vs *viewShard) grow(bytes int64) {
 	if vs.view.bytes.Add(bytes) > vs.view.t.opts.ViewBytes {
 		vs.view.failed.Store(true)

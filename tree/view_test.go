@@ -51,7 +51,8 @@ func newImage(v *View, w *twin, parentsFirst bool) *image {
 	return &image{view: v, twin: w.clone(), records: map[string]Record{}, parents: parentsFirst}
 }
 
-// walk takes up to n records. Records are copied when they are shown, as a writer would encode them.
+// walk takes up to n records. Records are copied when they are shown, as a writer would encode
+// them.
 func (i *image) walk(t fataler, n int) {
 	t.Helper()
 	if i.acls == nil {
@@ -144,8 +145,8 @@ func (i *image) load(t fataler, o Options, r *rand.Rand) *Tree {
 	return tree
 }
 
-// Views are opened, walked a little and closed between transactions; each must show exactly the state after
-// its own zxid, and what it shows must load into an equal tree.
+// Views are opened, walked a little and closed between transactions; each must show exactly the
+// state after its own zxid, and what it shows must load into an equal tree.
 func TestViewsShowTheStateAfterOneZxid(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newMachine(t, Options{Shards: 1 << rapid.IntRange(0, 3).Draw(rt, "shards"), ExtendedTypes: true})
@@ -278,7 +279,8 @@ func TestAViewWalkedHoldsBackNothingMore(t *testing.T) {
 	i.finish(t)
 }
 
-// An ACL that no node has any more stays as long as a view may show it, and its id is not given to another.
+// An ACL that no node has any more stays as long as a view may show it, and its id is not given to
+// another.
 func TestAViewKeepsItsACLs(t *testing.T) {
 	m := newMachine(t, Options{})
 	m.single(t, 1, step{op: wire.OpCreate, path: "/a", acl: aclB})
