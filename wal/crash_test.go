@@ -138,7 +138,7 @@ func matches(l *Log, states []*model, after wire.Zxid) (*model, string) {
 func TestEveryCrashPoint(t *testing.T) {
 	subsets, recoverySubsets, share := 4, 1, 16 // one image in so many has its recovery cut too
 	if long {
-		subsets, recoverySubsets, share = 64, 8, 1
+		subsets, recoverySubsets, share = 64, 2, 8
 	}
 	h := runScript(t, script())
 	images, again, torn, rewritten := 0, 0, 0, 0

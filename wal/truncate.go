@@ -126,6 +126,9 @@ func (l *Log) RemoveThrough(zxid wire.Zxid) error {
 	if err != nil {
 		return fmt.Errorf("wal: %w", err)
 	}
+	if len(ids) == 0 || ids[0] >= first {
+		return nil
+	}
 	for _, id := range ids {
 		if id >= first {
 			break
