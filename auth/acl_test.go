@@ -51,6 +51,7 @@ func TestFixup(t *testing.T) {
 		{name: "auth stands for each identity the client authenticated as (fact 102)", users: []string{bob, "alice:x"}, acl: list("5:auth:ignored"), want: []string{"5:digest:" + bobID, "5:digest:" + aliceID}},
 		{name: "auth of who has not authenticated is invalid, for an address proves nothing (fact 101)", acl: list("5:auth:"), code: wire.InvalidACL},
 		{name: "auth with a null id is fine", users: []string{bob}, acl: wire.BuildACL(wire.ACL{Perms: 5, Scheme: []byte("auth")}), want: []string{"5:digest:" + bobID}},
+		{name: "a null id and an empty one are no duplicates", users: []string{bob}, acl: wire.BuildACL(wire.ACL{Perms: 5, Scheme: []byte("auth")}, wire.ACL{Perms: 5, Scheme: []byte("auth"), ID: []byte{}}), want: []string{"5:digest:" + bobID, "5:digest:" + bobID}},
 		{name: "auth is replaced in place", users: []string{bob}, acl: list("1:world:anyone", "5:auth:", "2:ip:1.2.3.4"), want: []string{"1:world:anyone", "5:digest:" + bobID, "2:ip:1.2.3.4"}},
 		{name: "auth of super is its digest identity only (fact 108)", conf: super, users: []string{"super:secret"}, acl: list("31:auth:"), want: []string{"31:digest:" + secretID}},
 		{name: "duplicates that come from auth are kept (fact 103)", users: []string{bob}, acl: list("5:auth:", "5:auth:x", "5:digest:"+bobID), want: []string{"5:digest:" + bobID, "5:digest:" + bobID, "5:digest:" + bobID}},

@@ -114,7 +114,7 @@ func (ids *Identities) match(a *wire.ACL) bool {
 	case schemeWorld:
 		return string(a.ID) == worldID
 	case schemeDigest:
-		return ids.rules.digest != nil && ids.matchDigest(a.ID)
+		return ids.matchDigest(a.ID) // where digest is off, nobody has such an identity
 	case schemeIP:
 		return ids.matchIP(a.ID)
 	}
@@ -145,10 +145,11 @@ func (ids *Identities) matchIP(id []byte) bool {
 }
 
 // AppendWhoAmI appends the body of a whoAmI reply: the scheme and the user of each identity. Of a
-// digest the user is what stands before the hash; super has none.
+// digest the user is what stands before the hash; super has none. Clients must not rely on the order, which
+// in Java is that of a hash table.
 func (r *Rules) AppendWhoAmI(dst []byte, ids *Identities) []byte {
 	dst = wire.AppendInt(dst, int32(len(ids.all)))
-	for i := range ids.all {
+	for i := len(ids.all) - 1; i >= 0; i-- { // newest first, the address last, as Java mostly has it
 		one := &ids.all[i]
 		user := one.id
 		switch one.scheme {
