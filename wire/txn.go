@@ -1,8 +1,10 @@
 package wire
 
+import "encoding/binary"
+
 // Transactions: TxnHeader, body, and where the leader has computed it a TxnDigest. The same bytes are
 // in a proposal, in the log and in what learners are sent. Versions in bodies are the new values.
-// Source: Util.marshallTxnEntry, SerializeUtils.
+// Source: zookeeper.jute, Util.marshallTxnEntry, SerializeUtils.
 
 // TxnHeader begins every transaction.
 type TxnHeader struct {
@@ -37,7 +39,7 @@ type CreateTxn struct {
 	Data           []byte
 	ACL            ACLVec
 	Ephemeral      bool
-	ParentCVersion int32 // -1: written before 3.4, "one more than it was"
+	ParentCVersion int32 // the parent's new cversion; -1: written before 3.4, "one more than it was"
 }
 
 // Append appends t.
@@ -49,11 +51,11 @@ func (t *CreateTxn) Append(dst []byte) []byte {
 	return AppendInt(dst, t.ParentCVersion)
 }
 
-// Decode reads t from r. A body that ends before ParentCVersion is an old one.
+// Decode reads t from r. A body that ends before ParentCVersion is an old one (CreateTxnV0).
 func (t *CreateTxn) Decode(r *Reader) error {
 	t.Path, t.Data, t.ACL, t.Ephemeral = r.String(), r.Buffer(), r.ACLs(), r.Bool()
 	t.ParentCVersion = -1
-	if r.Err() == nil && r.Len() > 0 {
+	if r.Err() == nil && r.Len() >= 4 {
 		t.ParentCVersion = r.Int()
 	}
 	return r.Err()
@@ -186,19 +188,32 @@ func (t *CreateSessionTxn) Decode(r *Reader) error {
 	return r.Err()
 }
 
-// CloseSessionTxn is the body of closeSession: the ephemerals that go with it. Before 3.6 there was none.
+// CloseSessionTxn is the body of closeSession: the ephemerals that go with it. Servers before 3.6, and
+// later ones that are told so, write no body; then Paths is nil.
 type CloseSessionTxn struct{ Paths StringVec }
 
-// Append appends t.
-func (t *CloseSessionTxn) Append(dst []byte) []byte { return AppendStrings(dst, t.Paths) }
+// Append appends t. nil is written as no paths, never as no body: where a digest follows, a Java
+// follower would take that for the paths, and drop its leader.
+func (t *CloseSessionTxn) Append(dst []byte) []byte {
+	if t.Paths == nil {
+		return AppendInt(dst, 0)
+	}
+	return AppendStrings(dst, t.Paths)
+}
 
-// Decode reads t from r. An empty body is an old one: Paths is nil.
+// Decode reads t from r.
 func (t *CloseSessionTxn) Decode(r *Reader) error {
 	t.Paths = nil
-	if r.Len() > 0 {
+	if r.Len() > 0 && !r.onlyDigest() {
 		t.Paths = r.Strings()
 	}
 	return r.Err()
+}
+
+// onlyDigest reports whether nothing but a digest is left. It cannot be taken for a list of paths: one
+// of two paths in eight bytes would be a list of nothing but null and empty ones.
+func (r *Reader) onlyDigest() bool {
+	return len(r.rest) == TxnDigestBytes && int32(binary.BigEndian.Uint32(r.rest)) == DigestVersion
 }
 
 // ErrorTxn is the body of a request that failed: it only takes its zxid.
@@ -213,14 +228,19 @@ func (t *ErrorTxn) Decode(r *Reader) error {
 	return r.Err()
 }
 
-// TxnDigest is the tree's digest after the transaction.
+// TxnDigest is the tree's digest after the transaction: the last that is read of it, if it is there. Less
+// than its length is none, and what is behind it is nobody's yet.
 type TxnDigest struct {
 	Version int32
 	Digest  int64
 }
 
-// DigestVersion is the only one there is now.
-const DigestVersion = 2
+const (
+	// DigestVersion is the only one there is now.
+	DigestVersion = 2
+	// TxnDigestBytes is the length of a TxnDigest.
+	TxnDigestBytes = 12
+)
 
 // Append appends t.
 func (t *TxnDigest) Append(dst []byte) []byte {
@@ -232,34 +252,3 @@ func (t *TxnDigest) Decode(r *Reader) error {
 	t.Version, t.Digest = r.Int(), r.Long()
 	return r.Err()
 }
-
-// MultiTxn walks the body of a multi: for t.Decode(r); t.Next(); { t.Op(), t.Body() }. The body of each
-// part is that of its own type.
-type MultiTxn struct {
-	r    *Reader
-	left int
-	op   Op
-	body []byte
-}
-
-// Decode starts the walk. It takes the count; Next takes the parts.
-func (t *MultiTxn) Decode(r *Reader) error {
-	*t = MultiTxn{r: r, left: r.count(8)}
-	return r.Err()
-}
-
-// Next goes to the next part. It returns false at the end and after an error, which r then has.
-func (t *MultiTxn) Next() bool {
-	if t.left == 0 || t.r.Err() != nil {
-		return false
-	}
-	t.left--
-	t.op, t.body = t.r.Op(), t.r.Buffer()
-	return t.r.Err() == nil
-}
-
-// Op returns the part's type; OpError for one that failed.
-func (t *MultiTxn) Op() Op { return t.op }
-
-// Body returns the part's body.
-func (t *MultiTxn) Body() []byte { return t.body }
