@@ -77,6 +77,7 @@ func TestEvents(t *testing.T) {
 		{"a watch hears of no other path", []string{"1 /a data", "1 /a child"}, []event{{changed, "/a/b", nil}, {children, "/a/b", nil}, {deleted, "/", nil}, {changed, "/ab", nil}}},
 		{"an event spends the watches of its own table only", []string{"1 /a data", "1 /a child"}, []event{{changed, "/a", []uint32{1}}, {children, "/a", []uint32{1}}}},
 		{"a deletion tells everybody, whatever they watch", []string{"1 /a data", "1 /a child", "2 /a child", "3 /a data", "3 /a child", "4 /a persistent"}, []event{{deleted, "/a", []uint32{1, 2, 3, 4}}, {deleted, "/a", []uint32{4}}}},
+		{"a deletion spends both watches of each of several connections", []string{"1 /a data", "1 /a child", "2 /a data", "2 /a child"}, []event{{deleted, "/a", []uint32{1, 2}}, {deleted, "/a", nil}}},
 		{"the same watch set twice is one watch", []string{"1 /a data", "1 /a data"}, []event{{changed, "/a", []uint32{1}}, {changed, "/a", nil}}},
 		{"each connection has its own watch", []string{"1 /a data", "2 /a data", "3 /a child"}, []event{{changed, "/a", []uint32{1, 2}}, {children, "/a", []uint32{3}}}},
 		{"a deletion tells a connection with data and child watch once, and spends both (facts 77, 78)", []string{"1 /a data", "1 /a child"}, []event{{deleted, "/a", []uint32{1}}, {children, "/a", nil}, {created, "/a", nil}}},
