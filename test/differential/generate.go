@@ -267,7 +267,7 @@ func (g *gen) rare() req {
 	case 2, 3:
 		return req{op: wire.OpGetAllChildrenNumber, path: g.named()}
 	case 4, 5:
-		return req{op: wire.OpGetEphemerals, path: pick(g, g.path(), nullPath, "^", "^/", "^ ")}
+		return req{op: wire.OpGetEphemerals, path: pick(g, g.path(), nullPath, "^", "^/", "^ ", "^\x02", "^ /\n")}
 	case 6, 7:
 		return req{op: wire.OpSync, path: pick(g, g.path(), nullPath, "^", "^x", "^\U0001F600", "^"+path(g.junk()), "^"+path(g.junk()))}
 	case 8:

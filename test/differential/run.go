@@ -3,6 +3,7 @@ package differential
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ type run struct {
 	admin *harness.Conn // a super user, for the node below which the stream works
 	slots [slots]slot
 	told  []string // what this step has been told so far
+
+	before map[string]int // counts at the stream's start
 }
 
 // slot is one session of a stream, with or without a connection.
@@ -70,6 +73,9 @@ func (r *run) begin() (err error) {
 		return err
 	}
 	r.base = made.Zxid
+	if r.before, err = r.counts(); err != nil {
+		return err
+	}
 	for i := range r.slots {
 		if err := r.fresh(&r.slots[i]); err != nil {
 			return err
@@ -367,7 +373,7 @@ func (r *run) end() (transcript, error) {
 		}
 		all = append(all, tree)
 	}
-	counts, err := r.counts()
+	counts, err := r.grown()
 	if err != nil {
 		return all, err
 	}
@@ -386,13 +392,31 @@ func (r *run) end() (transcript, error) {
 }
 
 // counts returns what the server says of itself that must be the same in any server.
-func (r *run) counts() (lines []string, err error) {
+func (r *run) counts() (map[string]int, error) {
 	text, err := harness.Word(r.srv.Addr, "mntr")
-	for line := range strings.Lines(text) {
-		switch key, _, _ := strings.Cut(line, "\t"); key {
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]int)
+	for _, line := range strings.Split(text, "\n") {
+		key, value, _ := strings.Cut(line, "\t")
+		switch key {
 		case "zk_znode_count", "zk_ephemerals_count", "zk_approximate_data_size":
-			lines = append(lines, line)
+			if all[key], err = strconv.Atoi(value); err != nil {
+				return nil, fmt.Errorf("mntr: %s: %w", key, err)
+			}
 		}
+	}
+	return all, nil
+}
+
+// grown tells by how much the counts have grown since the stream began: what earlier streams left must
+// not be taken for this one's.
+func (r *run) grown() ([]string, error) {
+	now, err := r.counts()
+	var lines []string
+	for key, n := range now {
+		lines = append(lines, fmt.Sprintf("%s %+d", key, n-r.before[key]))
 	}
 	return sorted(lines), err
 }

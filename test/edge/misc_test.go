@@ -17,6 +17,7 @@ var miscFacts = []fact{
 	{119, "the node count counts the root twice", untouched, func(t *testing.T, s *server) {
 		equal(t, "srvr", line(s.word(t, "srvr"), "Node count: "), "5")
 		equal(t, "mntr", line(s.word(t, "mntr"), "zk_znode_count\t"), "5")
+		equal(t, "mntr, with the root's path once", line(s.word(t, "mntr"), "zk_approximate_data_size\t"), "44")
 	}},
 	{120, "wchs, wchc and wchp ignore child watches, zk_watch_count does not", quiet, func(t *testing.T, s *server) {
 		c := s.open(t)
