@@ -120,10 +120,9 @@ func (l *loop) route(c *znet.Conn, k *client, op wire.Op, xid int32, body []byte
 	case wire.OpCreate, wire.OpCreate2, wire.OpCreateContainer, wire.OpCreateTTL, wire.OpDelete,
 		wire.OpSetData, wire.OpSetACL, wire.OpMulti, wire.OpReconfig:
 		l.submit(c, k, entry{kind: kindWrite, op: op, xid: xid}, body)
-	case wire.OpPing, wire.OpAddWatch, wire.OpRemoveWatches, wire.OpCheckWatches, wire.OpSync:
-		if op == wire.OpAddWatch {
-			l.reserveAdded(body) // before the zxid is taken: what comes after it must find the bit
-		}
+	case wire.OpAddWatch:
+		l.addWatchInTurn(c, k, xid, body)
+	case wire.OpPing, wire.OpRemoveWatches, wire.OpCheckWatches, wire.OpSync:
 		if k.unanswered == 0 {
 			zxid := l.s.tree.Applied()
 			l.drain(zxid)
@@ -132,7 +131,8 @@ func (l *loop) route(c *znet.Conn, k *client, op wire.Op, xid int32, body []byte
 		}
 		l.submit(c, k, entry{kind: kindBack, op: op, xid: xid}, body)
 	case wire.OpSetWatches, wire.OpSetWatches2:
-		if k.unanswered == 0 {
+		var q setWatches
+		if k.unanswered == 0 && !(q.decode(op, body) && q.lists[listRecursive].Len() > 0) {
 			l.setWatchesHere(c, k, op, xid, body)
 			return
 		}
@@ -297,7 +297,7 @@ func appendEcho(dst, path []byte) []byte {
 	return dst
 }
 
-// addWatch enters a persistent watch. Its bit was set by reserveAdded, and is taken back here.
+// addWatch enters a persistent watch. The reservation of its bit ends here.
 func (l *loop) addWatch(slot uint32, body []byte) wire.Code {
 	path, list, ok := addedWatch(body)
 	if !ok {
@@ -311,17 +311,32 @@ func (l *loop) addWatch(slot uint32, body []byte) wire.Code {
 	return wire.OK
 }
 
+// addWatchInTurn sets the filter's bit and takes a zxid such that every later event finds the bit. For a
+// persistent watch the lock of the path's shard sees to that. A recursive watch hears of nodes in all
+// shards: it rides, and takes its place between two transactions.
+func (l *loop) addWatchInTurn(c *znet.Conn, k *client, xid int32, body []byte) {
+	path, list, ok := addedWatch(body)
+	known := ok && path != nil
+	if known {
+		l.reserve(list, tree.Hash(path))
+	}
+	if k.unanswered > 0 || known && list == listRecursive {
+		l.submit(c, k, entry{kind: kindBack, op: wire.OpAddWatch, xid: xid}, body)
+		return
+	}
+	zxid := l.s.tree.Applied()
+	if known {
+		zxid = l.s.tree.Peek(path, nil).Applied
+	}
+	l.drain(zxid)
+	l.answerHere(c, k, wire.OpAddWatch, xid, zxid, body)
+}
+
 // addedWatch decodes an addWatch: its two modes are the last two lists of setWatches2.
 func addedWatch(body []byte) (path []byte, list watchList, ok bool) {
 	in := wire.NewReader(body)
 	path, mode := in.String(), in.Int()
 	return path, listPersistent + watchList(mode), in.Err() == nil && (mode == 0 || mode == 1)
-}
-
-func (l *loop) reserveAdded(body []byte) {
-	if path, list, ok := addedWatch(body); ok && path != nil {
-		l.reserve(list, tree.Hash(path))
-	}
 }
 
 // reserve sets the filter's bit for a watch that is on its way, and unreserve takes it back.

@@ -123,11 +123,10 @@ const (
 
 // judge looks at the node and decides what becomes of its watch (client-protocol.md 6.6).
 func (r *reader) judge(list watchList, path []byte, since wire.Zxid) (verdict, wire.Zxid) {
-	if list >= listPersistent {
-		return verdictArm, r.tree.Applied()
-	}
 	p := r.tree.Peek(path, nil) // the caller has set the filter's bit
 	switch {
+	case list >= listPersistent:
+		return verdictArm, p.Applied
 	case list == listExist && p.Exists:
 		return verdict(wire.EventNodeCreated), p.Applied
 	case list == listExist:
