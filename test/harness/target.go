@@ -103,19 +103,20 @@ var buildPaddock = sync.OnceValues(func() (string, error) {
 	bin := filepath.Join(dir, "paddock")
 	build := exec.Command("go", "build", "-o", bin, "./cmd/paddock")
 	build.Dir = Root()
+	builtIn = dir
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("harness: go build ./cmd/paddock: %w\n%s", err, out)
 	}
 	return bin, nil
 })
 
-// Cleanup removes what building left behind. A suite calls it at the end of TestMain.
+// builtIn is the directory that buildPaddock made, if it did; written by its one call.
+var builtIn string
+
+// Cleanup removes what building left behind. A suite calls it at the end of TestMain, when no test runs.
 func Cleanup() {
-	if os.Getenv("PADDOCK_BIN") != "" {
-		return
-	}
-	if bin, err := buildPaddock(); err == nil {
-		os.RemoveAll(filepath.Dir(bin))
+	if builtIn != "" {
+		os.RemoveAll(builtIn)
 	}
 }
 
