@@ -98,7 +98,7 @@ func classicMetrics() []metric {
 		{name: "znode_count", kind: gauge, help: "Nodes; the root counts twice, as it always did.", value: number(func(v *sample) int64 { return znodes(v.st) })},
 		{name: "watch_count", kind: gauge, help: "Watches on nodes and on children.", value: number(func(v *sample) int64 { return int64(v.st.Watches.Watches + v.st.Watches.ChildWatches) })},
 		{name: "ephemerals_count", kind: gauge, help: "Ephemeral nodes.", value: number(func(v *sample) int64 { return v.st.Ephemerals })},
-		{name: "approximate_data_size", kind: gauge, unit: "bytes", help: "Length of all paths and data.", value: number(func(v *sample) int64 { return v.st.DataBytes })},
+		{name: "approximate_data_size", kind: gauge, unit: "bytes", help: "Length of all paths and data.", value: number(func(v *sample) int64 { return dataSize(v.st) })},
 		{name: "open_file_descriptor_count", kind: gauge, help: "Open file descriptors.", value: number(func(v *sample) int64 { return v.openFiles })},
 		{name: "max_file_descriptor_count", kind: gauge, help: "How many file descriptors may be open.", value: number(func(v *sample) int64 { return v.maxFiles })},
 		{name: "uptime", kind: gauge, unit: "ms", help: "Time since the start.", value: number(func(v *sample) int64 { return v.st.Uptime.Milliseconds() })},

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"errors"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -24,28 +26,28 @@ func (a *Admin) newHTTPServer(h http.Handler) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       a.cfg.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          nil, // what clients do wrong is theirs; see quiet below
+		ErrorLog:          log.New(io.Discard, "", 0), // what clients do wrong is theirs
 	}
 }
 
 // serve binds addr now, or later if it is taken, and serves h there until Close.
 func (a *Admin) serve(h *http.Server, what, addr string) {
-	l, err := net.Listen("tcp", addr)
+	now, err := net.Listen("tcp", addr)
 	if err != nil {
 		a.log.Warn(what+": cannot listen; will try again", "addr", addr, "err", err, "every", a.retry)
+	} else {
+		a.bound(h, now)
 	}
 	a.running.Go(func() {
+		l := now
 		if l == nil {
-			l = a.bindLater(addr)
-		}
-		if l == nil {
-			return // closed meanwhile
+			if l = a.bindLater(addr); l == nil {
+				return // closed meanwhile
+			}
+			a.bound(h, l)
 		}
 		a.accept(h, what, l)
 	})
-	if l != nil {
-		a.bound(h, l)
-	}
 }
 
 // bindLater tries until it succeeds, or until Close: then it returns nil.
@@ -71,7 +73,6 @@ func (a *Admin) bound(h *http.Server, l net.Listener) {
 }
 
 func (a *Admin) accept(h *http.Server, what string, l net.Listener) {
-	a.bound(h, l)
 	a.log.Info(what+": listening", "addr", l.Addr().String())
 	err := h.Serve(&limitedListener{Listener: l, free: make(chan struct{}, maxConns)})
 	if err != nil && !errors.Is(err, http.ErrServerClosed) {

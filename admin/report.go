@@ -39,6 +39,9 @@ func addStats(t *text, st server.Status) {
 // znodes counts the root twice, as DataTree does: it is entered as "" and as "/".
 func znodes(st server.Status) int64 { return st.Nodes + 1 }
 
+// dataSize: the second root's path is one byte long.
+func dataSize(st server.Status) int64 { return st.DataBytes + int64(len("/")) }
+
 // connections lists them by address: the server's order means nothing.
 func connections(s Server) []server.ConnInfo {
 	all := s.Connections()

@@ -6,10 +6,9 @@ import "sync"
 // before they asked: who asks while one is computed waits for the next, together with all others who
 // came meanwhile. So a flood costs one computation after the other, and numbers are always fresh.
 type shared[T any] struct {
-	turn sync.Mutex // held while an answer is computed
-
 	mu   sync.Mutex
-	next *run[T] // not begun yet: whoever asks joins it
+	now  *run[T] // being computed
+	next *run[T] // will be when now is done: whoever asks joins it
 }
 
 type run[T any] struct {
@@ -20,24 +19,31 @@ type run[T any] struct {
 // do returns what compute returns, in a run that begins after the call.
 func (s *shared[T]) do(compute func() T) T {
 	s.mu.Lock()
-	r, join := s.next, s.next != nil
-	if !join {
-		r = &run[T]{done: make(chan struct{})}
-		s.next = r
-	}
-	s.mu.Unlock()
-	if join {
+	if r := s.next; r != nil {
+		s.mu.Unlock()
 		<-r.done
 		return r.value
 	}
-	s.turn.Lock()
-	defer s.turn.Unlock()
-	s.mu.Lock()
-	s.next = nil
+	r := &run[T]{done: make(chan struct{})}
+	if before := s.now; before != nil {
+		s.next = r
+		s.mu.Unlock()
+		<-before.done
+		s.mu.Lock()
+		s.next = nil
+	}
+	s.now = r
 	s.mu.Unlock()
-	defer close(r.done) // also if compute panics: then the others get nothing, but get it
+	defer s.finish(r) // also if compute panics: then the others get nothing, but get it
 	r.value = compute()
 	return r.value
+}
+
+func (s *shared[T]) finish(r *run[T]) {
+	s.mu.Lock()
+	s.now = nil
+	s.mu.Unlock()
+	close(r.done)
 }
 
 // answers are the shared answers, by what was asked.
