@@ -78,6 +78,16 @@ func (p path) in(root string) string {
 	return s
 }
 
+// onQuota reports whether r or a part of it names a node of a quota.
+func (r req) onQuota() bool {
+	for _, p := range r.parts {
+		if p.onQuota() {
+			return true
+		}
+	}
+	return strings.HasPrefix(string(r.path), "q")
+}
+
 // acls is an access control list; raw replaces its encoding.
 type acls struct {
 	list []harness.ACL

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	"paddock/test/harness"
@@ -138,5 +139,20 @@ var hazards = []fact{
 	{14, "the empty path has as many descendants as the root", untouched, func(t *testing.T, s *server) {
 		c := s.open(t)
 		equal(t, "count", c.ok(wire.OpGetAllChildrenNumber, path("")).Int(), int32(3))
+	}},
+	{15, "the data size counts quota statistics as they are", quiet, func(t *testing.T, s *server) {
+		size := func() int {
+			n, err := strconv.Atoi(line(s.word(t, "mntr"), "zk_approximate_data_size\t"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		c := s.open(t)
+		c.create("/h15")
+		c.limit("/h15", "count=100,bytes=1000") // statistics: count=1,bytes=0
+		before := size()
+		c.createAs("/h15/x", "1234567890", persistent) // and now count=2,bytes=10
+		equal(t, "growth", size()-before, len("/h15/x")+10+1)
 	}},
 }
