@@ -6,10 +6,13 @@ import "strconv"
 // Source: KeeperException.Code.
 type Code int32
 
-// The error codes. Those that no server sends are not here.
+// The error codes. Some of them no server sends: clients make them up, or they mark where a range begins.
 const (
 	OK                           Code = 0
+	SystemError                  Code = -1 // where system errors begin
 	RuntimeInconsistency         Code = -2
+	DataInconsistency            Code = -3
+	ConnectionLoss               Code = -4 // made up by clients
 	MarshallingError             Code = -5
 	Unimplemented                Code = -6
 	OperationTimeout             Code = -7
@@ -17,6 +20,7 @@ const (
 	UnknownSession               Code = -12
 	NewConfigNoQuorum            Code = -13
 	ReconfigInProgress           Code = -14
+	APIError                     Code = -100 // where answers begin
 	NoNode                       Code = -101
 	NoAuth                       Code = -102
 	BadVersion                   Code = -103
@@ -24,12 +28,14 @@ const (
 	NodeExists                   Code = -110
 	NotEmpty                     Code = -111
 	SessionExpired               Code = -112
+	InvalidCallback              Code = -113 // made up by clients
 	InvalidACL                   Code = -114
 	AuthFailed                   Code = -115
 	SessionMoved                 Code = -118
 	NotReadOnly                  Code = -119
 	EphemeralOnLocalSession      Code = -120
 	NoWatcher                    Code = -121
+	RequestTimeout               Code = -122 // made up by clients
 	ReconfigDisabled             Code = -123
 	SessionClosedRequireSaslAuth Code = -124
 	QuotaExceeded                Code = -125
@@ -37,7 +43,9 @@ const (
 )
 
 var codeNames = map[Code]string{
-	OK: "OK", RuntimeInconsistency: "RuntimeInconsistency", MarshallingError: "MarshallingError",
+	OK: "OK", SystemError: "SystemError", RuntimeInconsistency: "RuntimeInconsistency",
+	DataInconsistency: "DataInconsistency", ConnectionLoss: "ConnectionLoss", APIError: "APIError",
+	InvalidCallback: "InvalidCallback", RequestTimeout: "RequestTimeout", MarshallingError: "MarshallingError",
 	Unimplemented: "Unimplemented", OperationTimeout: "OperationTimeout", BadArguments: "BadArguments",
 	UnknownSession: "UnknownSession", NewConfigNoQuorum: "NewConfigNoQuorum",
 	ReconfigInProgress: "ReconfigInProgress", NoNode: "NoNode", NoAuth: "NoAuth", BadVersion: "BadVersion",
