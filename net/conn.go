@@ -58,6 +58,7 @@ type Conn struct {
 	parked   bool // the descriptor has left the loop
 	dirty    bool // on the loop's list of connections to flush
 	resuming bool // on the loop's list of connections to serve again
+	watched  bool // on the loop's list of connections to check now and then
 	lingers  bool // say goodbye properly: half-close, drain, then close
 	halved   bool // our half is closed
 
@@ -112,12 +113,17 @@ func (c *Conn) Out() []byte {
 	return c.out
 }
 
-// SetOut takes back the buffer of Out with what was appended to it. It is sent at the end of the turn.
+// SetOut takes back the buffer of Out with what was appended to it. It is sent at the end of the turn,
+// or now if it is much: one turn may hold thousands of requests, each answered with a megabyte. So the
+// connection may be choked or cut when SetOut returns.
 func (c *Conn) SetOut(b []byte) {
 	c.out = b
 	if !c.dirty && len(b) > 0 {
 		c.dirty = true
 		c.loop.dirty = append(c.loop.dirty, c)
+	}
+	if len(b) > c.loop.cfg.OutPauseBytes {
+		c.write()
 	}
 }
 
@@ -225,7 +231,11 @@ func (c *Conn) keep(rest []byte) {
 // being served and goes on sending is parked, and if it does not read either it is cut.
 func (c *Conn) overfull() {
 	l := c.loop
-	if len(c.in) <= l.cfg.InParkBytes || !(c.paused || c.choked) {
+	if c.parked || len(c.in) <= l.cfg.InParkBytes || !(c.paused || c.choked) {
+		return // a parked one sends nothing more, so it may be as slow as it likes
+	}
+	c.write() // the replies of this turn say nothing about a peer that does not read
+	if c.phase >= phaseDrain {
 		return
 	}
 	if c.Unsent() > 0 {
@@ -292,6 +302,11 @@ func (c *Conn) discard(n int) {
 // flush sends this turn's replies with one write.
 func (c *Conn) flush() {
 	c.dirty = false
+	c.write()
+}
+
+// write hands the replies to the transport, and judges the peer by what the socket did not take.
+func (c *Conn) write() {
 	if c.phase == phaseClosed || c.tr == nil {
 		return
 	}
@@ -312,6 +327,8 @@ func (c *Conn) flush() {
 		c.halve(unsent)
 	case unsent > c.loop.cfg.OutPauseBytes && !c.choked:
 		c.choked = true
+		c.loop.watch(c)
+	case unsent > 0 && c.parked:
 		c.loop.watch(c)
 	}
 }
@@ -342,9 +359,21 @@ func (c *Conn) check(now int64) bool {
 		c.halve(c.Unsent())
 		return c.phase != phaseClosed
 	}
+	slow := c.pushParked()
 	if c.choked && c.tr != nil && c.tr.OutboundBuffered() <= c.loop.cfg.OutPauseBytes/2 {
 		c.choked = false
 		c.serveAgain()
 	}
-	return c.choked || c.deadline != 0
+	return c.choked || slow || c.deadline != 0
+}
+
+// pushParked sends what waits on a parked connection, which no poller watches, and reports whether some
+// of it still does.
+func (c *Conn) pushParked() bool {
+	p, ok := c.tr.(*parkedSocket)
+	if !ok {
+		return false
+	}
+	p.push()
+	return len(p.unsent) > 0 && !p.returning
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -455,6 +456,7 @@ type parkedSocket struct {
 }
 
 func (p *parkedSocket) Write(b []byte) (int, error) {
+	p.push()
 	n := 0
 	if len(p.unsent) == 0 && !p.returning {
 		var err error
@@ -467,6 +469,17 @@ func (p *parkedSocket) Write(b []byte) (int, error) {
 	}
 	p.unsent = append(p.unsent, b[n:]...)
 	return len(b), nil
+}
+
+// push sends what waits, as far as the socket takes it. No poller watches a parked socket, so it is
+// called now and then. Errors are found when the descriptor is back on its loop.
+func (p *parkedSocket) push() {
+	if len(p.unsent) == 0 || p.returning {
+		return
+	}
+	if n, err := unix.Write(p.fd, p.unsent); err == nil {
+		p.unsent = slices.Delete(p.unsent, 0, n)
+	}
 }
 
 func (p *parkedSocket) OutboundBuffered() int { return len(p.unsent) }

@@ -165,6 +165,10 @@ func (l *Loop) cut(c *Conn) {
 
 // watch has a connection checked until it needs no more watching.
 func (l *Loop) watch(c *Conn) {
+	if c.watched {
+		return
+	}
+	c.watched = true
 	l.watched = append(l.watched, c)
 	l.waiting.Store(true)
 }
@@ -177,8 +181,9 @@ func (l *Loop) checkWatched() {
 	now, before := l.now(), l.watched
 	l.watched = l.watched[:0:0]
 	for _, c := range before {
+		c.watched = false
 		if c.check(now) {
-			l.watched = append(l.watched, c)
+			l.watch(c)
 		}
 	}
 	l.waiting.Store(len(l.watched) > 0)
