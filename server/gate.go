@@ -404,7 +404,9 @@ func (l *loop) settle(c *znet.Conn, list watchList, path []byte, hash uint64, v 
 	}
 	slot := c.ID().Slot()
 	if v != verdictArm {
-		c.SetOut(appendNotification(c.Out(), wire.EventType(v), path, -1))
+		// The path is the client's own spelling, which Java reads and writes again.
+		l.scratch = wire.AppendJavaString(l.scratch[:0], path)
+		c.SetOut(appendNotification(c.Out(), wire.EventType(v), l.scratch, -1))
 		return
 	}
 	l.armList(list, path, hash, slot)

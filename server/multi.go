@@ -10,9 +10,17 @@ import (
 // did; the first that fails undoes all. The transaction of a failed multi keeps the operations before
 // the culprit, as ZooKeeper's does; whoever applies it sees the error and changes nothing.
 func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
-	zxid := s.take(e)
 	ops, err := wire.NewMultiIter(body, wire.MultiWrite)
-	if err != nil {
+	nullPath, nullACL := false, false
+	if err == nil {
+		nullPath, nullACL = nulls(ops)
+	}
+	if nullACL { // Java cannot read such a list in a multi: as a record that cannot be decoded
+		e.code, e.zxid = wire.MarshallingError, 0
+		return dst
+	}
+	zxid := s.take(e)
+	if err != nil || nullPath { // wherever the null path is, Java fails the request, not the operation
 		return s.errorTxn(e, dst, wire.MarshallingError)
 	}
 	if code := s.admitted(e); code != wire.OK {
@@ -31,7 +39,7 @@ func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
 			continue
 		}
 		dst, failed = s.subTxn(&ops, e, zxid, dst)
-		if failed == wire.MarshallingError { // a null path: Java fails the request, not the operation
+		if failed == wire.MarshallingError { // the null id of an ACL, say: Java fails the request
 			s.over.rollback(mark)
 			return s.errorTxn(e, start, failed)
 		}
@@ -42,6 +50,23 @@ func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
 	}
 	binary.BigEndian.PutUint32(dst[countAt:], uint32(n))
 	return dst
+}
+
+// nulls reports whether any operation has a null path, or makes a node with a null list of ACLs.
+func nulls(ops wire.MultiIter) (path, acl bool) {
+	var q subRequest
+	for ops.Next() {
+		r := ops.Body()
+		if q.decode(ops.Op(), &r) != nil {
+			continue // subTxn meets it again
+		}
+		path = path || q.path == nil
+		switch q.op {
+		case wire.OpCreate, wire.OpCreate2, wire.OpCreateContainer, wire.OpCreateTTL:
+			acl = acl || q.acl.Null()
+		}
+	}
+	return path, acl
 }
 
 // subTxn appends one operation as (type, length, body); on failure dst comes back as it was.

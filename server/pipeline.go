@@ -44,6 +44,7 @@ type stages interface {
 	sequence(w *work)        // turns w's requests into transactions
 	commit(ws []*work) error // makes all of them durable with one sync
 	settle(w *work)          // applies, answers, rings
+	roomAgain()              // the pipeline was full, and is not any more
 	idle(nowMS int64) error  // the log is free, and nothing waits for it
 	fatal(err error)         // the log failed
 }
@@ -209,10 +210,10 @@ func (p *pipeline) runApply() {
 	p.applying = false
 	for _, w := range ws {
 		p.queuedBytes -= w.bytes
-		if p.queuedBytes <= maxQueuedBytes/2 {
-			p.isFull.Store(false)
-		}
 		p.giveBack(w)
+	}
+	if p.queuedBytes <= maxQueuedBytes/2 && p.isFull.Swap(false) {
+		p.stages.roomAgain()
 	}
 	if p.toApply == nil {
 		clear(ws)

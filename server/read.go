@@ -55,11 +55,21 @@ func (r *reader) answer(dst []byte, op wire.Op, body []byte, ids *auth.Identitie
 // the others.
 func (r *reader) multiRead(dst []byte, body []byte, ids *auth.Identities) ([]byte, wire.Zxid, wire.Code) {
 	ops, err := wire.NewMultiIter(body, wire.MultiRead)
-	if err != nil {
+	if err != nil || nullPathIn(ops) {
 		return dst, r.tree.Applied(), wire.MarshallingError
 	}
 	out, zxid := r.tree.MultiRead(dst, ops, ids)
 	return out, zxid, wire.OK
+}
+
+func nullPathIn(ops wire.MultiIter) bool {
+	for ops.Next() {
+		body := ops.Body()
+		if body.String() == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // countDescendants walks everything below a node; the owner of apply calls it.
@@ -89,7 +99,8 @@ func (r *reader) ephemerals(dst []byte, body []byte, session int64) ([]byte, wir
 	if in.Err() != nil {
 		return dst, zxid, wire.MarshallingError
 	}
-	if len(bytes.TrimSpace(prefix)) == 0 || string(prefix) == "/" {
+	trimmed := bytes.TrimFunc(prefix, func(c rune) bool { return c <= ' ' }) // as Java's trim
+	if len(trimmed) == 0 || string(trimmed) == "/" {
 		prefix = nil
 	}
 	countAt, n := len(dst), int32(0)

@@ -416,7 +416,7 @@ func (s *sequencer) setData(q *subRequest, e *entry, zxid wire.Zxid, dst []byte)
 		return 0, dst, code
 	}
 	grows := int64(len(q.data)) - int64(node.dataLen)
-	if s.opt.enforceQuota && grows != 0 && s.overQuota(q.path, 0, grows, false) {
+	if s.opt.enforceQuota && s.overQuota(q.path, 0, grows, false) {
 		return 0, dst, wire.QuotaExceeded
 	}
 	version, ok := nextVersion(node.version, q.version)
@@ -500,13 +500,13 @@ func nextVersion(current, want int32) (int32, bool) {
 // ZooKeeper does: changes on their way do not count (fact 125).
 func (s *sequencer) overQuota(path []byte, count, size int64, countToo bool) bool {
 	var q tree.Quota
-	if !s.tree.Quota(path, &q) {
+	if !s.tree.Quota(path, &q) || !q.Counted {
 		return false
 	}
 	if countToo && q.CountHard > -1 && q.Count+count > q.CountHard {
 		return true
 	}
-	return q.BytesHard > -1 && q.Bytes+size > q.BytesHard
+	return size != 0 && q.BytesHard > -1 && q.Bytes+size > q.BytesHard
 }
 
 // reconfig on a standalone server: 3.6.16, rows 1 and 3.

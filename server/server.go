@@ -315,6 +315,14 @@ func (s *Server) settle(w *work) {
 	s.countForCheckpoint(w)
 }
 
+// roomAgain implements stages: whoever was stalled has to look again, also where nothing of its own is
+// on the way to wake its loop.
+func (s *Server) roomAgain() {
+	for _, l := range s.loops {
+		l.nl.Ring()
+	}
+}
+
 // idle implements stages: an idle log is sealed, so that something vouches for its last batch.
 func (s *Server) idle(nowMS int64) error {
 	if nowMS-s.lastCommitMS.Load() < wal.SealAfter.Milliseconds() {
