@@ -36,7 +36,7 @@ func (b *bell) conn() (net.Conn, error) {
 }
 
 func (b *bell) ring() {
-	if b.rung.Swap(true) {
+	if b.rung.Swap(true) || b.near < 0 {
 		return
 	}
 	one := [1]byte{1}

@@ -83,15 +83,7 @@ type Engine struct {
 // that names it.
 func Start(cfg Config) (*Engine, error) {
 	cfg.setDefaults()
-	e := &Engine{
-		cfg:    cfg,
-		byLoop: map[gnet.EventLoop]*Loop{},
-		byAddr: map[netip.Addr]int{},
-		parked: map[*Conn]int{},
-		booted: make(chan struct{}),
-		done:   make(chan error, 1),
-		stop:   make(chan struct{}),
-	}
+	e := newEngine(cfg)
 	for i := range cfg.Loops {
 		l := &Loop{index: i, cfg: &e.cfg, engine: e}
 		if err := l.bell.open(); err != nil {
@@ -111,6 +103,18 @@ func Start(cfg Config) (*Engine, error) {
 	e.ticker.Add(1)
 	go e.tick()
 	return e, nil
+}
+
+func newEngine(cfg Config) *Engine {
+	return &Engine{
+		cfg:    cfg,
+		byLoop: map[gnet.EventLoop]*Loop{},
+		byAddr: map[netip.Addr]int{},
+		parked: map[*Conn]int{},
+		booted: make(chan struct{}),
+		done:   make(chan error, 1),
+		stop:   make(chan struct{}),
+	}
 }
 
 // run starts gnet and waits until it accepts connections.
@@ -234,11 +238,15 @@ func (e *Engine) tick() {
 			return
 		case <-t.C:
 		}
-		e.clock.Store(time.Since(start).Milliseconds())
-		for _, l := range e.loops {
-			if l.waiting.Load() {
-				l.Ring()
-			}
+		e.setClock(time.Since(start).Milliseconds())
+	}
+}
+
+func (e *Engine) setClock(ms int64) {
+	e.clock.Store(ms)
+	for _, l := range e.loops {
+		if l.waiting.Load() {
+			l.Ring()
 		}
 	}
 }
@@ -267,13 +275,9 @@ func (e *Engine) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	if !ok {
 		return nil, gnet.Close
 	}
-	c := &Conn{loop: l, tr: gnetConn{g}, remote: remote, phase: phaseWords}
-	c.deadline = l.now() + clockStepMS + int64(e.cfg.HandshakeMS) // the clock may be a step behind
-	l.add(c)
-	l.watch(c)
+	c := l.accept(gnetConn{g}, remote)
 	g.SetContext(c)
-	l.handler.Open(c)
-	l.endTurn()
+	l.opened(c)
 	return nil, gnet.None
 }
 
@@ -287,14 +291,19 @@ func (e *Engine) admit(g gnet.Conn, from netip.Addr) (*Loop, bool) {
 		e.byLoop[g.EventLoop()] = l
 		e.hang(l, g.EventLoop())
 	}
+	return l, e.count(l, from)
+}
+
+// count counts a connection in, if there is room for it. e.mu is held.
+func (e *Engine) count(l *Loop, from netip.Addr) bool {
 	per, all := e.cfg.MaxPerAddress, e.cfg.MaxConnections
 	if e.shut || per > 0 && e.byAddr[from] >= per || all > 0 && e.total >= all {
 		l.stats.Refused++
-		return l, false
+		return false
 	}
 	e.byAddr[from]++
 	e.total++
-	return l, true
+	return true
 }
 
 // hang registers a loop's bell with it. Rings before that wait in the socket.
@@ -326,15 +335,9 @@ func (e *Engine) OnTraffic(g gnet.Conn) gnet.Action {
 	b, _ := g.Next(-1)
 	switch ctx := g.Context().(type) {
 	case *Conn:
-		if !e.draining.Load() {
-			ctx.receive(b)
-		}
-		ctx.loop.endTurn()
+		ctx.loop.received(ctx, b)
 	case *Loop:
-		ctx.bell.answered()
-		ctx.checkWatched()
-		ctx.handler.Rung()
-		ctx.endTurn()
+		ctx.rung()
 	}
 	return gnet.None
 }
@@ -345,10 +348,7 @@ func (e *Engine) OnClose(g gnet.Conn, _ error) gnet.Action {
 	if !ok || c.parked {
 		return gnet.None
 	}
-	if c.phase != phaseClosed {
-		c.tr = nil
-		c.loop.remove(c)
-	}
+	c.loop.gone(c)
 	return gnet.None
 }
 
@@ -430,15 +430,20 @@ func (e *Engine) dropParked(c *Conn) {
 
 // shutdownWrite closes our half of a connection: the peer reads everything and then the end.
 func (l *Loop) shutdownWrite(c *Conn) {
-	if g, ok := c.tr.(gnetConn); ok {
-		_ = unix.Shutdown(g.Fd(), unix.SHUT_WR)
+	if h, ok := c.tr.(halfCloser); ok {
+		_ = h.ShutdownWrite()
 		return
 	}
 	c.Cut()
 }
 
+// halfCloser is a Transport that can close our half alone.
+type halfCloser interface{ ShutdownWrite() error }
+
 // gnetConn is the Transport of a connection on its loop.
 type gnetConn struct{ gnet.Conn }
+
+func (g gnetConn) ShutdownWrite() error { return unix.Shutdown(g.Fd(), unix.SHUT_WR) }
 
 // Close closes at once: gnet's own Close would go through its queue, and allocate.
 func (g gnetConn) Close() error {

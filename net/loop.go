@@ -1,6 +1,9 @@
 package znet
 
-import "sync/atomic"
+import (
+	"net/netip"
+	"sync/atomic"
+)
 
 const (
 	// maxHandshakeBytes bounds what somebody can make us keep before he has a session.
@@ -105,6 +108,44 @@ func (l *Loop) Ring() { l.bell.ring() }
 func (l *Loop) Hung() bool { return l.hung.Load() }
 
 func (l *Loop) now() int64 { return l.engine.now() }
+
+// accept makes a connection of what the engine has admitted; opened is its first turn.
+func (l *Loop) accept(tr Transport, remote netip.AddrPort) *Conn {
+	c := &Conn{loop: l, tr: tr, remote: remote, phase: phaseWords}
+	c.deadline = l.now() + clockStepMS + int64(l.cfg.HandshakeMS) // the clock may be a step behind
+	l.add(c)
+	l.watch(c)
+	return c
+}
+
+func (l *Loop) opened(c *Conn) {
+	l.handler.Open(c)
+	l.endTurn()
+}
+
+// received is a turn with bytes of a connection.
+func (l *Loop) received(c *Conn, b []byte) {
+	if !l.engine.draining.Load() {
+		c.receive(b)
+	}
+	l.endTurn()
+}
+
+// rung is a turn of the bell.
+func (l *Loop) rung() {
+	l.bell.answered()
+	l.checkWatched()
+	l.handler.Rung()
+	l.endTurn()
+}
+
+// gone forgets a connection whose transport has ended.
+func (l *Loop) gone(c *Conn) {
+	if c.phase != phaseClosed {
+		c.tr = nil
+		l.remove(c)
+	}
+}
 
 // add gives a new connection its slot and name.
 func (l *Loop) add(c *Conn) {
