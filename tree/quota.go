@@ -25,6 +25,7 @@ type Quota struct {
 	CountSoft, CountHard int64
 	BytesSoft, BytesHard int64
 	Count, Bytes         int64 // as counted so far
+	Counted              bool  // there is a node that keeps the count; without one nothing is enforced
 }
 
 func newQuota(root []byte) *quota {
@@ -48,17 +49,18 @@ func (t *Tree) Quota(path []byte, q *Quota) bool {
 	}
 	var limits, stats tracked
 	t.readTracked(active.limits, active.limitsHash, &limits)
-	t.readTracked(active.stats, active.statsHash, &stats)
+	counted := t.readTracked(active.stats, active.statsHash, &stats)
 	*q = Quota{
 		Root:      active.root,
 		CountSoft: limits.get(countKey), CountHard: limits.get(countHardKey),
 		BytesSoft: limits.get(bytesKey), BytesHard: limits.get(bytesHardKey),
-		Count: max(stats.get(countKey), 0), Bytes: max(stats.get(bytesKey), 0),
+		Count: max(stats.get(countKey), 0), Bytes: max(stats.get(bytesKey), 0), Counted: counted,
 	}
 	return true
 }
 
-func (t *Tree) readTracked(path []byte, hash uint64, dst *tracked) {
+// readTracked fills dst from the text of a node, and reports whether there is such a node.
+func (t *Tree) readTracked(path []byte, hash uint64, dst *tracked) (exists bool) {
 	sh := t.shardOf(hash)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
@@ -67,6 +69,7 @@ func (t *Tree) readTracked(path []byte, hash uint64, dst *tracked) {
 		dst.n = 0
 	}
 	dst.detach()
+	return r != 0
 }
 
 // nearestQuota returns the active quota of the deepest ancestor-or-self of path, nil if there is

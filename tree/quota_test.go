@@ -132,7 +132,7 @@ func TestQuotaForTheSequencer(t *testing.T) {
 		if !m.tree.Quota([]byte(path), &q) {
 			t.Fatalf("no quota for %s", path)
 		}
-		want := Quota{Root: []byte("/q"), CountSoft: 10, CountHard: -1, BytesSoft: 100, BytesHard: 200, Count: 2, Bytes: 5}
+		want := Quota{Root: []byte("/q"), CountSoft: 10, CountHard: -1, BytesSoft: 100, BytesHard: 200, Count: 2, Bytes: 5, Counted: true}
 		if fmt.Sprint(q) != fmt.Sprint(want) {
 			t.Errorf("quota of %s is %+v, want %+v", path, q, want)
 		}
