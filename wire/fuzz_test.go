@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// seeds adds what the captures have, and what each record makes of itself, to the corpus.
+// seeds goes through the captured frames.
 func seeds(f *testing.F, add func(from string, payload []byte)) {
 	all, _ := readCaptures(f)
 	for _, c := range all {
@@ -17,16 +17,22 @@ func seeds(f *testing.F, add func(from string, payload []byte)) {
 	}
 }
 
-// bounded fails where f allocates more than bytes at hand justify.
+// bounded runs f, and fails where it allocates more than the bytes at hand justify. The runtime counts
+// small objects late and for all goroutines, so f has to be too dear several times.
 func bounded(t *testing.T, data []byte, f func()) {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(sample)
-	before := sample[0].Value.Uint64()
-	f()
-	metrics.Read(sample)
-	if got, limit := sample[0].Value.Uint64()-before, 4*uint64(len(data))+64<<10; got > limit {
-		t.Errorf("%d bytes of input cost %d bytes of memory, want at most %d", len(data), got, limit)
+	limit := 4*uint64(len(data)) + 64<<10
+	least := ^uint64(0)
+	for range 5 {
+		metrics.Read(sample)
+		before := sample[0].Value.Uint64()
+		f()
+		metrics.Read(sample)
+		if least = min(least, sample[0].Value.Uint64()-before); least <= limit {
+			return
+		}
 	}
+	t.Errorf("%d bytes of input cost %d bytes of memory, want at most %d", len(data), least, limit)
 }
 
 // same fails where what was read encodes to something else. A boolean that is neither 0 nor 1 comes out
@@ -45,9 +51,12 @@ func same(t *testing.T, rec record, read, wrote []byte) {
 
 // decodeAndBack reads rec, and if it can be read writes it and reads that.
 func decodeAndBack(t *testing.T, rec record, data []byte) {
-	r := NewReader(data)
+	var r Reader
 	var err error
-	bounded(t, data, func() { err = rec.Decode(&r) })
+	bounded(t, data, func() {
+		r = NewReader(data)
+		err = rec.Decode(&r)
+	})
 	if err != nil {
 		if r.Len() != 0 {
 			t.Fatalf("%T: %d bytes left behind %v", rec, r.Len(), err)
@@ -324,9 +333,13 @@ func FuzzACL(f *testing.F) {
 	f.Add(sized(-5, ""))
 	f.Add(sized(1<<30, "12345678"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r := NewReader(data)
+		var r Reader
 		var acl ACLVec
-		if bounded(t, data, func() { acl = r.ACLs() }); r.Err() == nil {
+		bounded(t, data, func() {
+			r = NewReader(data)
+			acl = r.ACLs()
+		})
+		if r.Err() == nil {
 			walked := bytes.Clone(acl[:4])
 			for it := acl.Iter(); it.Next(); {
 				walked = AppendACL(walked, it.ACL())

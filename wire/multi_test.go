@@ -86,11 +86,9 @@ func TestMultiAllowsTheOperationsOfItsKindOnly(t *testing.T) {
 	reads := map[Op]bool{OpGetData: true, OpGetChildren: true}
 	read, write := &GetDataRequest{[]byte("/a"), true}, &DeleteRequest{[]byte("/a"), -1}
 	for op := Op(-12); op < 110; op++ {
-		rec := record(create(0)) // long enough for every record
-		if op == OpCreateTTL {
-			rec = createTTL(FlagsTTL, 5)
-		} else if new := requests[op]; new != nil && (writes[op] && op != OpCreate && op != OpCreate2 && op != OpCreateContainer || reads[op]) {
-			rec = new()
+		rec := record(new(noRecord))
+		if own := requests[op]; own != nil && op != OpMulti && op != OpMultiRead {
+			rec = own()
 		}
 		for kind, allowed := range map[MultiKind]map[Op]bool{MultiWrite: writes, MultiRead: reads} {
 			_, err := NewMultiIter(multiOf(op, rec), kind)
@@ -128,6 +126,7 @@ func TestMultiEnds(t *testing.T) {
 		{"at the first header that says done, whatever else it says", end(OpDelete, 1, NoNode), 1, nil},
 		{"any byte but zero says done", end(-1, 0x80, -1), 1, nil},
 		{"and what is behind is not looked at", append(bytes.Clone(one), "garbage"...), 1, nil},
+		{"even if it could go on", append(bytes.Clone(one), one...), 1, nil},
 		{"before its end is cut short", one[:len(one)-1], 0, ErrShort},
 		{"without an end", head, 0, ErrShort},
 		{"in the middle of a record", head[:len(head)-1], 0, ErrShort},
@@ -139,7 +138,7 @@ func TestMultiEnds(t *testing.T) {
 		n := 0
 		for ; ops.Next(); n++ {
 		}
-		if n != c.n || !errors.Is(err, c.err) {
+		if n != c.n || !errors.Is(err, c.err) || ops.Next() {
 			t.Errorf("ends %s: %d operations, %v, want %d, %v", c.name, n, err, c.n, c.err)
 		}
 	}
@@ -223,7 +222,31 @@ func TestMultiResults(t *testing.T) {
 			t.Errorf("results cut to %d of %d bytes are accepted", n, len(whole))
 		}
 	}
-	if _, err := NewMultiResults(AppendMultiEnd(AppendMultiHeader(nil, OpCreateTTL, false, OK))); !errors.Is(err, ErrOperation) {
-		t.Errorf("a result of a kind that there is not: %v, want %v", err, ErrOperation)
+	if res, _ = NewMultiResults(append(bytes.Clone(whole), whole...)); resultsOf(&res) != 10 || res.Next() {
+		t.Error("went on behind the end, where it could")
 	}
+	for op := Op(-12); op < 110; op++ {
+		rec := record(new(noRecord))
+		if own := replies[op]; own != nil && op != OpMulti && op != OpMultiRead {
+			rec = own()
+		}
+		_, err := NewMultiResults(AppendMultiEnd(rec.Append(AppendMultiHeader(nil, op, false, OK))))
+		switch op {
+		case OpCreate, OpCreate2, OpDelete, OpSetData, OpCheck, OpGetData, OpGetChildren:
+			if err != nil {
+				t.Errorf("a result of %v: %v", op, err)
+			}
+		default:
+			_, bare := NewMultiResults(AppendMultiEnd(AppendMultiHeader(nil, op, false, OK)))
+			if err == nil || bare == nil {
+				t.Errorf("a result of %v is accepted", op)
+			}
+		}
+	}
+}
+
+func resultsOf(m *MultiResults) (n int) {
+	for ; m.Next(); n++ {
+	}
+	return n
 }

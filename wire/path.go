@@ -26,7 +26,8 @@ func ValidatePath(path []byte) bool {
 		case c < 0x20 || c == 0x7f:
 			return false
 		case c >= utf8.RuneSelf:
-			return validateRunes(path[i:]) && validateComponents(path[start:])
+			// The component it is in can be neither empty nor dots.
+			return validateRunes(path[i:]) && validateComponents(path[i:])
 		}
 	}
 	return !badComponent(path[start:])

@@ -109,6 +109,7 @@ func TestAppendJavaString(t *testing.T) {
 		{"three bytes cut short are one", "\xe2\x82", bad},
 		{"and what comes behind counts again", "\xe2\x82a", bad + "a"},
 		{"four bytes cut short are one", "\xf0\x9f\x98/", bad + "/"},
+		{"the narrow range is for the second byte only", "\xf0\x90\x80a", bad + "a"},
 		{"an overlong sequence of three is three", "\xe0\x80\x80", bad + bad + bad},
 		{"an overlong sequence of four is four", "\xf0\x80\x80\x80", bad + bad + bad + bad},
 		{"beyond the last character", "\xf4\x90\x80\x80", bad + bad + bad + bad},

@@ -143,8 +143,8 @@ func TestAppendingToAFieldLeavesTheNextAlone(t *testing.T) {
 	if err := q.Decode(&r); err != nil {
 		t.Fatal(err)
 	}
-	_ = append(q.Path, "overwritten"...)
-	_ = append(q.Data, "overwritten"...)
+	_ = append(q.Path, "xx"...)
+	_ = append(q.Data, "xx"...)
 	r = NewReader(frame)
 	if q.Decode(&r); string(q.Data) != "hi" || q.Version != 7 {
 		t.Errorf("%q %d after appending to the field before", q.Data, q.Version)
