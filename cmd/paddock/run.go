@@ -2,17 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math"
 	"net"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"syscall"
 	"time"
 
 	"paddock/admin"
 	"paddock/auth"
+	"paddock/bench"
 	"paddock/config"
 	"paddock/server"
 	"paddock/vfs"
@@ -149,7 +151,11 @@ func segmentBytes(cfg *config.Config) int64 {
 	return max(cfg.PreAllocBytes, 64<<10) / sector * sector
 }
 
-// runBench runs the load generator with the words behind "bench".
+// runBench runs the load generator with the words behind "bench". A signal ends the load, and what was
+// measured until then is printed.
 func runBench(ctx context.Context, p *process, args []string) error {
-	return errors.New("this build has no load generator in it")
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return bench.Run(ctx, args, p.stdout, p.stderr)
 }
