@@ -7,6 +7,7 @@ import (
 
 // clock is what the stages know of time: values stored by one goroutine, read by everybody.
 type clock struct {
+	now     func() time.Time
 	start   time.Time
 	wall    atomic.Int64 // ms since 1970: stamps of znodes, nothing else
 	mono    atomic.Int64 // ms since start: latencies
@@ -20,8 +21,8 @@ const (
 	maxStep = 500 * time.Millisecond
 )
 
-func newClock() *clock {
-	c := &clock{start: time.Now()}
+func newClock(now func() time.Time) *clock {
+	c := &clock{now: now, start: now()}
 	c.wall.Store(c.start.UnixMilli())
 	return c
 }

@@ -91,6 +91,10 @@ func (s *Server) checkpoint() {
 		s.log.Warn("no snapshot now", "err", err)
 		return
 	}
+	s.writeSnapshot(view)
+}
+
+func (s *Server) writeSnapshot(view *tree.View) {
 	defer view.Close()
 	start := time.Now()
 	info, err := snap.Write(s.cfg.FS, s.snapDir(), view, s.clock.wallMS(), snap.Options{})
@@ -173,16 +177,22 @@ func (s *Server) watchDisk() {
 
 // sweep submits the end of containers and TTL nodes whose time has come (client-protocol.md 3.10).
 func (s *Server) sweep() {
-	limit := max(1, int(float64(s.cfg.ContainerPerMinute)*s.cfg.ContainerCheck.Minutes()))
 	var paths [][]byte
-	ok := s.call(func(t *tree.Tree) {
-		t.Due(s.clock.wallMS(), s.cfg.ContainerNeverUsed.Milliseconds(), limit, func(path []byte) {
-			paths = append(paths, bytes.Clone(path))
-		})
-	})
-	if !ok || len(paths) == 0 {
-		return
+	if s.call(func(t *tree.Tree) { paths = s.outlived(t) }) && len(paths) > 0 {
+		s.remove(paths)
 	}
+}
+
+// outlived finds the nodes whose time has come; the owner of apply calls it.
+func (s *Server) outlived(t *tree.Tree) (paths [][]byte) {
+	limit := max(1, int(float64(s.cfg.ContainerPerMinute)*s.cfg.ContainerCheck.Minutes()))
+	t.Due(s.clock.wallMS(), s.cfg.ContainerNeverUsed.Milliseconds(), limit, func(path []byte) {
+		paths = append(paths, bytes.Clone(path))
+	})
+	return paths
+}
+
+func (s *Server) remove(paths [][]byte) {
 	b := newBatch(s.clock.serverMS())
 	for _, p := range paths {
 		b.add(entry{kind: kindWrite, op: wire.OpDeleteContainer}, wire.AppendString(nil, p))

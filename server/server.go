@@ -100,8 +100,7 @@ type Server struct {
 
 // Start recovers what is on disk and serves. The error names what is wrong and where.
 func Start(cfg Config) (*Server, error) {
-	s := &Server{cfg: cfg, log: cfg.Log, clock: newClock(), stop: make(chan struct{}), started: time.Now()}
-	s.checkpoints.due = make(chan struct{}, 1)
+	s := newServer(cfg, time.Now)
 	if err := s.open(); err != nil {
 		s.closeStorage()
 		return nil, err
@@ -111,6 +110,12 @@ func Start(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+func newServer(cfg Config, now func() time.Time) *Server {
+	s := &Server{cfg: cfg, log: cfg.Log, clock: newClock(now), stop: make(chan struct{}), started: now()}
+	s.checkpoints.due = make(chan struct{}, 1)
+	return s
 }
 
 // open reads the snapshot and the log, and brings the sessions back to life.
@@ -130,8 +135,27 @@ func (s *Server) open() error {
 	return nil
 }
 
-// listen builds the stages around the tree, and opens the doors.
+// listen builds the stages, starts what runs them, and opens the doors.
 func (s *Server) listen() error {
+	nc := s.build()
+	nc.Ready = func() { // every loop is there: the first frame may come
+		s.pipe.start()
+		s.serving.Store(true)
+	}
+	s.words.start()
+	engine, err := znet.Start(nc)
+	if err != nil {
+		return err
+	}
+	s.engine = engine
+	s.running.Add(2)
+	go s.tick()
+	go s.keepHouse()
+	return nil
+}
+
+// build makes the stages around the tree, and says what engine they need.
+func (s *Server) build() znet.Config {
 	s.seq = sequencer{
 		tree: s.tree, rules: s.rules, table: s.table, over: newOverlay(), closing: map[int64]wire.Zxid{},
 		last: s.tree.Applied(),
@@ -146,24 +170,12 @@ func (s *Server) listen() error {
 	s.apply.ring = func(i int) { s.loops[i].nl.Ring() }
 	s.pipe = newPipeline(s)
 	s.words = newWordRoom(s)
-	engine, err := znet.Start(znet.Config{
+	return znet.Config{
 		Listen: s.cfg.Listen, Loops: s.cfg.Loops,
 		MaxFrameBytes: s.cfg.MaxFrameBytes, MaxPerAddress: s.cfg.MaxPerAddress,
 		MaxConnections: s.cfg.MaxConnections, HandshakeMS: int(s.cfg.HandshakeTimeout.Milliseconds()), IsWord: wire.IsWord, Log: s.log,
 		NewHandler: func(nl *znet.Loop) znet.Handler { return s.newLoop(nl, filter) },
-		Ready: func() { // every loop is there: the first frame may come
-			s.pipe.start()
-			s.serving.Store(true)
-		},
-	})
-	if err != nil {
-		return err
 	}
-	s.engine = engine
-	s.running.Add(2)
-	go s.tick()
-	go s.keepHouse()
-	return nil
 }
 
 func (s *Server) newLoop(nl *znet.Loop, filter *watch.Filter) *loop {
@@ -211,21 +223,25 @@ func (s *Server) tick() {
 	defer s.running.Done()
 	t := time.NewTicker(clockStep)
 	defer t.Stop()
-	var due []*session.Session
 	for {
 		select {
 		case <-s.stop:
 			return
 		case now := <-t.C:
-			s.clock.step(now)
+			s.beat(now)
 		}
-		s.pipe.seal(s.clock.serverMS())
-		if s.full.Load() {
-			continue // nobody expires who could not write either
-		}
-		if due = s.table.Expire(s.clock.sessionMS(), due[:0]); len(due) > 0 {
-			s.expire(due)
-		}
+	}
+}
+
+// beat is one step of time.
+func (s *Server) beat(now time.Time) {
+	s.clock.step(now)
+	s.pipe.seal(s.clock.serverMS())
+	if s.full.Load() {
+		return // nobody expires who could not write either
+	}
+	if due := s.table.Expire(s.clock.sessionMS(), nil); len(due) > 0 {
+		s.expire(due)
 	}
 }
 
@@ -259,7 +275,7 @@ func (s *Server) call(f func(t *tree.Tree)) bool {
 // sequence implements stages.
 func (s *Server) sequence(w *work) {
 	refuse := s.full.Load()
-	s.seq.begin(time.Now().UnixMilli())
+	s.seq.begin(s.clock.now().UnixMilli())
 	w.txns.Reset()
 	for _, b := range w.batches {
 		for i := range b.entries {

@@ -27,12 +27,14 @@ const (
 )
 
 func newWordRoom(s *Server) *wordRoom {
-	r := &wordRoom{s: s, asked: make(chan question, wordQueue)}
+	return &wordRoom{s: s, asked: make(chan question, wordQueue)}
+}
+
+func (r *wordRoom) start() {
 	for range wordWorkers {
 		r.done.Add(1)
 		go r.answer()
 	}
-	return r
 }
 
 // ask leaves a question; false if too many wait.
