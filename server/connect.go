@@ -21,6 +21,7 @@ func (l *loop) connect(c *znet.Conn, k *client, frame []byte) {
 		return
 	}
 	k.readOnly = q.HasReadOnly
+	l.counters.connects++
 	timeout := session.NegotiateTimeout(q.TimeOut, l.s.cfg.MinSessionMS, l.s.cfg.MaxSessionMS)
 	if q.SessionID == 0 {
 		l.newSession(c, k, timeout)

@@ -77,7 +77,7 @@ func (l *loop) reply(c *znet.Conn, k *client, r *record) {
 		l.watches.Unreserve(hash)
 	}
 	c.Send(r.body[:r.split])
-	l.answered(k, r.zxid, l.s.clock.serverMS()-r.since)
+	l.answered(k, r.op, r.zxid, l.s.clock.serverMS()-r.since, int(r.split))
 	if r.flags&flagClose != 0 {
 		c.Finish()
 	}
@@ -100,7 +100,7 @@ func (l *loop) settleWatches(c *znet.Conn, k *client, r *record) {
 		code = wire.MarshallingError
 	}
 	c.SetOut(appendReply(c.Out(), r.xid, r.zxid, code))
-	l.answered(k, r.zxid, l.s.clock.serverMS()-r.since)
+	l.answered(k, r.op, r.zxid, l.s.clock.serverMS()-r.since, replyHeaderBytes)
 }
 
 // forget takes back the filter's bits of a record whose client is gone.
@@ -144,9 +144,19 @@ func (l *loop) notify(r *record) {
 }
 
 // answered counts a reply; ms is how long its request was with us.
-func (l *loop) answered(k *client, zxid wire.Zxid, ms int64) {
+func (l *loop) answered(k *client, op wire.Op, zxid wire.Zxid, ms int64, bytes int) {
 	k.stats.answered(zxid, ms, l.s.clock.serverMS())
-	l.counters.answered(ms)
+	l.counters.answered(isUpdate(op), ms, bytes)
+}
+
+// isUpdate: what readlatency and updatelatency tell apart.
+func isUpdate(op wire.Op) bool {
+	switch op {
+	case wire.OpCreate, wire.OpCreate2, wire.OpCreateContainer, wire.OpCreateTTL, wire.OpDelete,
+		wire.OpSetData, wire.OpSetACL, wire.OpMulti, wire.OpCloseSession:
+		return true
+	}
+	return false
 }
 
 // unstall serves connections again that were paused because the pipeline was full.

@@ -66,6 +66,7 @@ func (l *loop) Frame(c *znet.Conn, frame []byte) {
 	k := c.State.(*client)
 	k.stats.received++
 	l.counters.received++
+	l.counters.bytes += int64(len(frame)) + 4
 	if k.sess == nil {
 		l.connect(c, k, frame)
 		return
@@ -207,6 +208,7 @@ func (l *loop) readHere(c *znet.Conn, k *client, op wire.Op, xid int32, body []b
 	l.arm.armed = false
 	out, zxid, code := l.read.answer(beginReply(out, xid), op, body, k.ids, &l.arm)
 	out = endReply(out, mark, zxid, code)
+	bytes := len(out) - mark
 	if l.ringReaches(zxid) {
 		// Events come first: take the reply back out, deliver, and put it behind them.
 		l.scratch = append(l.scratch[:0], out[mark:]...)
@@ -225,7 +227,7 @@ func (l *loop) readHere(c *znet.Conn, k *client, op wire.Op, xid int32, body []b
 		l.armFor(c, op, pathOf(body), l.arm.hash)
 		l.watches.Unreserve(l.arm.hash)
 	}
-	l.answered(k, zxid, 0)
+	l.answered(k, op, zxid, 0, bytes)
 }
 
 // pathOf returns the path of a request that begins with one.
@@ -282,8 +284,9 @@ func (l *loop) answerHere(c *znet.Conn, k *client, op wire.Op, xid int32, zxid w
 	case wire.OpRemoveWatches, wire.OpCheckWatches:
 		code = l.checkOrRemove(slot, op, body)
 	}
-	c.SetOut(endReply(out, mark, zxid, code))
-	l.answered(k, zxid, 0)
+	out = endReply(out, mark, zxid, code)
+	c.SetOut(out)
+	l.answered(k, op, zxid, 0, len(out)-mark)
 }
 
 // appendEcho appends a path as Java would write back what it read; null stays null.
@@ -394,7 +397,7 @@ func (l *loop) setWatchesHere(c *znet.Conn, k *client, op wire.Op, xid int32, bo
 	})
 	l.drain(zxid)
 	c.SetOut(appendReply(c.Out(), xid, zxid, wire.OK))
-	l.answered(k, zxid, 0)
+	l.answered(k, op, zxid, 0, replyHeaderBytes)
 }
 
 // settle does what the verdict says with one path of a setWatches.
@@ -449,7 +452,7 @@ func (l *loop) whoAmI(c *znet.Conn, k *client, xid int32) {
 	l.drain(zxid)
 	l.scratch = reply
 	c.Send(reply)
-	l.answered(k, zxid, 0)
+	l.answered(k, wire.OpWhoAmI, zxid, 0, len(reply))
 }
 
 // authenticate adds an identity. It takes effect with the next request that is read; its reply keeps
@@ -508,6 +511,9 @@ func (l *loop) inTurn(c *znet.Conn, k *client, op wire.Op, reply []byte, flags u
 
 // Word gives a four-letter word to whoever answers them, off the loop.
 func (l *loop) Word(c *znet.Conn, w [4]byte, rest []byte) {
+	k := c.State.(*client)
+	k.stats.received++ // a word counts as a packet each way, as in ZooKeeper
+	l.counters.received++
 	if !l.s.words.ask(l, c.ID(), w, bytes.Clone(rest)) {
 		c.Cut() // too many at once
 	}

@@ -20,6 +20,7 @@ type checkpoints struct {
 	taken   atomic.Int64
 	failed  atomic.Int64
 	lastMS  atomic.Int64 // duration of the last one
+	times   timings
 }
 
 const (
@@ -104,6 +105,7 @@ func (s *Server) writeSnapshot(view *tree.View) {
 		return
 	}
 	s.checkpoints.taken.Add(1)
+	s.checkpoints.times.add(time.Since(start))
 	s.checkpoints.lastMS.Store(time.Since(start).Milliseconds())
 	s.log.Info("snapshot", "zxid", info.Zxid.String(), "znodes", info.Nodes, "bytes", info.FileBytes,
 		"took", time.Since(start).Round(time.Millisecond))

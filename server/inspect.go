@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"paddock/net"
@@ -295,6 +296,72 @@ type Summary struct {
 	Count                    int64
 	Sum, Min, Max            float64
 	P50, P90, P95, P99, P999 float64
+}
+
+// Measures gathers them from the loops and the storage.
+func (s *Server) Measures() Measures {
+	m := Measures{SessionsExpired: s.expired.Load(), SlowSyncs: s.slowSyncs.Load(), ReplyLast: -1, ReplyMin: -1, ReplyMax: -1}
+	var reads, updates latency
+	var recentReads, recentUpdates []int32
+	onLoops(s, func(l *loop) func() {
+		c := l.counters
+		return func() {
+			m.BytesReceived += c.bytes
+			m.ConnectRequests += c.connects
+			m.addReplies(c.replies)
+			reads.merge(c.reads.latency)
+			updates.merge(c.updates.latency)
+			recentReads = c.reads.values(recentReads)
+			recentUpdates = c.updates.values(recentUpdates)
+		}
+	})
+	m.Read = summarize(reads, recentReads, 1)
+	m.Update = summarize(updates, recentUpdates, 1)
+	m.Sync = s.syncs.summary()
+	m.Snapshot = s.checkpoints.times.summary()
+	return m
+}
+
+func (m *Measures) addReplies(r sizes) {
+	if r.count == 0 {
+		return
+	}
+	m.ReplyLast = r.last
+	m.ReplyMax = max(m.ReplyMax, r.max)
+	if m.ReplyMin < 0 || r.min < m.ReplyMin {
+		m.ReplyMin = r.min
+	}
+}
+
+// summarize turns sums and remembered values into a Summary; unit is how many of them make one ms.
+func summarize(l latency, recent []int32, unit float64) Summary {
+	out := Summary{Count: l.count, Sum: float64(l.sum) / unit, Min: float64(l.min) / unit, Max: float64(l.max) / unit}
+	if len(recent) == 0 {
+		return out
+	}
+	slices.Sort(recent)
+	at := func(q float64) float64 { return float64(recent[int(q*float64(len(recent)-1))]) / unit }
+	out.P50, out.P90, out.P95, out.P99, out.P999 = at(0.5), at(0.9), at(0.95), at(0.99), at(0.999)
+	return out
+}
+
+// timings is a distribution of durations that somebody else may ask for, in microseconds.
+type timings struct {
+	mu sync.Mutex
+	d  distribution
+}
+
+func (t *timings) add(d time.Duration) {
+	t.mu.Lock()
+	t.d.add(d.Microseconds())
+	t.mu.Unlock()
+}
+
+func (t *timings) summary() Summary {
+	t.mu.Lock()
+	d := t.d
+	t.mu.Unlock()
+	return summarize(d.latency, d.values(nil), 1000)
 }
 
 // Config returns what the server was started with.

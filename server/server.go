@@ -44,7 +44,8 @@ type Config struct {
 	ReconfigEnabled bool // reconfigEnabled
 	NoDigest        bool // zookeeper.digest.enabled=false
 
-	SegmentBytes    int64         // of the log; txnLogSizeLimitInKb
+	SegmentBytes    int64         // of the log; preAllocSize
+	FsyncWarning    time.Duration // slower syncs are told of; fsync.warningthresholdms
 	SnapCount       int           // transactions between snapshots; snapCount
 	SnapBytes       int64         // log bytes between snapshots; snapSizeLimitInKb
 	RetainSnapshots int           // kept at least; autopurge.snapRetainCount
@@ -85,6 +86,9 @@ type Server struct {
 	engine *znet.Engine
 	loops  []*loop
 
+	syncs           timings      // of the log
+	slowSyncs       atomic.Int64 // over Config.FsyncWarning
+	expired         atomic.Int64 // sessions
 	serving         atomic.Bool
 	lastCommitMS    atomic.Int64
 	full            atomic.Bool                 // the disk is nearly full: writes are refused
@@ -248,6 +252,7 @@ func (s *Server) beat(now time.Time) {
 // expire submits the end of sessions that were not heard of.
 func (s *Server) expire(due []*session.Session) {
 	b := newBatch(s.clock.serverMS())
+	s.expired.Add(int64(len(due)))
 	for _, sess := range due {
 		s.log.Info("session expired", "session", fmt.Sprintf("%#x", uint64(sess.ID)), "timeoutMS", sess.TimeoutMS())
 		b.add(entry{kind: kindWrite, op: wire.OpCloseSession, sess: sess}, nil)
@@ -318,11 +323,22 @@ func (s *Server) commit(ws []*work) error {
 		return nil
 	}
 	at, digest := s.apply.checkpoint()
+	start := s.clock.now()
 	if err := s.wal.Commit(first.txns, at, at, digest); err != nil {
 		return err
 	}
+	s.timeSync(s.clock.now().Sub(start))
 	s.lastCommitMS.Store(s.clock.serverMS())
 	return nil
+}
+
+// timeSync notes how long the disk took, and says so when it took too long.
+func (s *Server) timeSync(took time.Duration) {
+	s.syncs.add(took)
+	if limit := s.cfg.FsyncWarning; limit > 0 && took > limit {
+		s.slowSyncs.Add(1)
+		s.log.Warn("a sync of the log was slow: every write waited for it", "took", took, "limit", limit)
+	}
 }
 
 // settle implements stages.

@@ -7,12 +7,49 @@ import (
 // counters are one loop's; others get a copy through the loop's inbox.
 type counters struct {
 	received, sent, events, authFailed int64
+	bytes, connects                    int64 // received; handshakes
 	latency                            latency
+	reads, updates                     distribution // ms
+	replies                            sizes
 }
 
-func (c *counters) answered(ms int64) {
+// answered counts a reply of so many bytes to a request that was here for ms.
+func (c *counters) answered(update bool, ms int64, bytes int) {
 	c.sent++
 	c.latency.add(ms)
+	c.replies.add(int64(bytes))
+	if update {
+		c.updates.add(ms)
+	} else {
+		c.reads.add(ms)
+	}
+}
+
+// sizes are those of replies, in bytes.
+type sizes struct{ count, last, min, max int64 }
+
+func (s *sizes) add(n int64) {
+	if s.count == 0 || n < s.min {
+		s.min = n
+	}
+	s.last, s.max = n, max(s.max, n)
+	s.count++
+}
+
+// distribution sums values, and remembers the newest for their percentiles.
+type distribution struct {
+	latency
+	recent [256]int32
+}
+
+func (d *distribution) add(v int64) {
+	d.recent[d.count%int64(len(d.recent))] = int32(min(v, 1<<31-1))
+	d.latency.add(v)
+}
+
+// values appends what is remembered.
+func (d *distribution) values(dst []int32) []int32 {
+	return append(dst, d.recent[:min(d.count, int64(len(d.recent)))]...)
 }
 
 // latency sums what min, average and maximum need.

@@ -57,6 +57,7 @@ func (r *wordRoom) answer() {
 		r.s.visit(q.l, func() {
 			if c := q.l.nl.Conn(q.conn); c != nil {
 				c.Send(text)
+				q.l.counters.sent++
 				c.Finish()
 			}
 		})
