@@ -10,8 +10,8 @@ const (
 	PermAll    int32 = 31
 )
 
-// ACL is one entry of an access control list. A nil scheme or id is null on the wire. Bits that are no
-// permission are kept.
+// ACL is one entry of an access control list. A nil scheme or id is null on the wire. Bits that are
+// no permission are kept.
 type ACL struct {
 	Perms      int32
 	Scheme, ID []byte

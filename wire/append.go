@@ -21,8 +21,8 @@ func AppendInt(dst []byte, v int32) []byte { return binary.BigEndian.AppendUint3
 // AppendLong appends a long.
 func AppendLong(dst []byte, v int64) []byte { return binary.BigEndian.AppendUint64(dst, uint64(v)) }
 
-// AppendBuffer appends a buffer: its length, then its bytes. nil and empty differ on the wire: nil has
-// length -1, and clients read it as null.
+// AppendBuffer appends a buffer: its length, then its bytes. nil and empty differ on the wire: nil
+// has length -1, and clients read it as null.
 func AppendBuffer(dst, b []byte) []byte {
 	if b == nil {
 		return binary.BigEndian.AppendUint32(dst, math.MaxUint32) // -1

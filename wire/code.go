@@ -6,7 +6,8 @@ import "strconv"
 // Source: KeeperException.Code.
 type Code int32
 
-// The error codes. Some of them no server sends: clients make them up, or they mark where a range begins.
+// The error codes. Some of them no server sends: clients make them up, or they mark where a range
+// begins.
 const (
 	OK                           Code = 0
 	SystemError                  Code = -1 // where system errors begin
@@ -43,18 +44,38 @@ const (
 )
 
 var codeNames = map[Code]string{
-	OK: "OK", SystemError: "SystemError", RuntimeInconsistency: "RuntimeInconsistency",
-	DataInconsistency: "DataInconsistency", ConnectionLoss: "ConnectionLoss", APIError: "APIError",
-	InvalidCallback: "InvalidCallback", RequestTimeout: "RequestTimeout", MarshallingError: "MarshallingError",
-	Unimplemented: "Unimplemented", OperationTimeout: "OperationTimeout", BadArguments: "BadArguments",
-	UnknownSession: "UnknownSession", NewConfigNoQuorum: "NewConfigNoQuorum",
-	ReconfigInProgress: "ReconfigInProgress", NoNode: "NoNode", NoAuth: "NoAuth", BadVersion: "BadVersion",
-	NoChildrenForEphemerals: "NoChildrenForEphemerals", NodeExists: "NodeExists", NotEmpty: "NotEmpty",
-	SessionExpired: "SessionExpired", InvalidACL: "InvalidACL", AuthFailed: "AuthFailed",
-	SessionMoved: "SessionMoved", NotReadOnly: "NotReadOnly",
-	EphemeralOnLocalSession: "EphemeralOnLocalSession", NoWatcher: "NoWatcher",
-	ReconfigDisabled: "ReconfigDisabled", SessionClosedRequireSaslAuth: "SessionClosedRequireSaslAuth",
-	QuotaExceeded: "QuotaExceeded", ThrottledOp: "ThrottledOp",
+	OK:                           "OK",
+	SystemError:                  "SystemError",
+	RuntimeInconsistency:         "RuntimeInconsistency",
+	DataInconsistency:            "DataInconsistency",
+	ConnectionLoss:               "ConnectionLoss",
+	APIError:                     "APIError",
+	InvalidCallback:              "InvalidCallback",
+	RequestTimeout:               "RequestTimeout",
+	MarshallingError:             "MarshallingError",
+	Unimplemented:                "Unimplemented",
+	OperationTimeout:             "OperationTimeout",
+	BadArguments:                 "BadArguments",
+	UnknownSession:               "UnknownSession",
+	NewConfigNoQuorum:            "NewConfigNoQuorum",
+	ReconfigInProgress:           "ReconfigInProgress",
+	NoNode:                       "NoNode",
+	NoAuth:                       "NoAuth",
+	BadVersion:                   "BadVersion",
+	NoChildrenForEphemerals:      "NoChildrenForEphemerals",
+	NodeExists:                   "NodeExists",
+	NotEmpty:                     "NotEmpty",
+	SessionExpired:               "SessionExpired",
+	InvalidACL:                   "InvalidACL",
+	AuthFailed:                   "AuthFailed",
+	SessionMoved:                 "SessionMoved",
+	NotReadOnly:                  "NotReadOnly",
+	EphemeralOnLocalSession:      "EphemeralOnLocalSession",
+	NoWatcher:                    "NoWatcher",
+	ReconfigDisabled:             "ReconfigDisabled",
+	SessionClosedRequireSaslAuth: "SessionClosedRequireSaslAuth",
+	QuotaExceeded:                "QuotaExceeded",
+	ThrottledOp:                  "ThrottledOp",
 }
 
 // String prints the code as ZooKeeper's documents do, with its number: NoNode(-101).

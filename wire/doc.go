@@ -4,8 +4,9 @@
 //	frame ──▶ Reader ──▶ record.Decode: its fields alias the frame
 //	bytes ◀── record.Append ◀── record: behind the bytes that are there already
 //
-// Every record of the client protocol is here in both directions, under ZooKeeper's name for it, so that
-// a server, a client and a test speak with the same code. Records with the same fields share a type.
+// Every record of the client protocol is here in both directions, under ZooKeeper's name for it, so
+// that a server, a client and a test speak with the same code. Records with the same fields share a
+// type.
 //
 //	reader.go append.go vector.go    jute: numbers, buffers, vectors that stay encoded
 //	op.go code.go zxid.go stat.go acl.go
@@ -20,8 +21,8 @@
 // checked once and walked in place (ACLVec, StringVec, ClientInfoVec, MultiIter, MultiResults,
 // MultiTxn). Null and empty stay apart. Nothing here allocates, but for the functions that say so.
 //
-// The tests hold it against frames of real clients and servers (testdata/captures.txt), and against what
-// Java made of the same bytes. Each decoder has a fuzz target: no bytes panic, memory stays in
+// The tests hold it against frames of real clients and servers (testdata/captures.txt), and against
+// what Java made of the same bytes. Each decoder has a fuzz target: no bytes panic, memory stays in
 // proportion, and what is accepted encodes to the bytes it came from.
 //
 // Floor 0: it knows no other room. It does not know what a request means, only how it is written.

@@ -17,8 +17,8 @@ func seeds(f *testing.F, add func(from string, payload []byte)) {
 	}
 }
 
-// bounded runs f, and fails where it allocates more than the bytes at hand justify. The runtime counts
-// small objects late and for all goroutines, so f has to be too dear several times.
+// bounded runs f, and fails where it allocates more than the bytes at hand justify. The runtime
+// counts small objects late and for all goroutines, so f has to be too dear several times.
 func bounded(t *testing.T, data []byte, f func()) {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	limit := 4*uint64(len(data)) + 64<<10
@@ -35,8 +35,8 @@ func bounded(t *testing.T, data []byte, f func()) {
 	t.Errorf("%d bytes of input cost %d bytes of memory, want at most %d", len(data), least, limit)
 }
 
-// same fails where what was read encodes to something else. A boolean that is neither 0 nor 1 comes out
-// as 1; nothing else may differ.
+// same fails where what was read encodes to something else. A boolean that is neither 0 nor 1 comes
+// out as 1; nothing else may differ.
 func same(t *testing.T, rec record, read, wrote []byte) {
 	t.Helper()
 	if len(read) != len(wrote) {
@@ -218,8 +218,8 @@ func fuzzMulti(t *testing.T, data []byte, kind MultiKind) {
 	}
 }
 
-// isFlawedCreate reports whether p was a createTTL with flags that cannot be. It walks as a create that is
-// to fail alone; written so, it fails the whole multi.
+// isFlawedCreate reports whether p was a createTTL with flags that cannot be. It walks as a create
+// that is to fail alone; written so, it fails the whole multi.
 func isFlawedCreate(p multiPart) bool {
 	if p.op != OpCreate {
 		return false
@@ -386,8 +386,8 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-// FuzzJavaString: what is well-formed comes out as UTF-16 units of three bytes at most; what is not, as
-// U+FFFD, never more of them than there were bytes; and what comes out is as long as Java says.
+// FuzzJavaString: what is well-formed comes out as its UTF-16 units, each in three bytes at most; what
+// is not, with a U+FFFD, and no more of them than there were bytes; and an ASCII byte parts the work.
 func FuzzJavaString(f *testing.F) {
 	for _, s := range []string{"", "/a\x00", "é€\uffef", "\U0001f600", "\xff\xfe", "\xed\xa0\xbd\xed\xb8\x80", "\xe2\x82", "\xf0\x9f\x98/"} {
 		f.Add([]byte(s))

@@ -2,8 +2,9 @@ package wire
 
 import "unicode/utf8"
 
-// AppendJavaString appends b as Java writes what it has read: bytes that are no UTF-8 become U+FFFD, and
-// a character beyond U+FFFF becomes two surrogates of three bytes each (CESU-8). No length is written.
+// AppendJavaString appends b as Java writes what it has read: bytes that are no UTF-8 become
+// U+FFFD, and a character beyond U+FFFF becomes two surrogates of three bytes each (CESU-8). No
+// length is written.
 //
 // It is not idempotent: what it writes for a character beyond U+FFFF, Java cannot read.
 // Source: StandardCharsets.UTF_8 decoding, BinaryOutputArchive.stringToByteBuffer. Compared with
@@ -41,9 +42,9 @@ func asciiPrefix(b []byte) int {
 	return len(b)
 }
 
-// malformed returns how many bytes Java replaces by one U+FFFD: the longest beginning of a well-formed
-// sequence, at least one byte. A surrogate in three bytes counts as well-formed until it is whole, and
-// then all of it is replaced by one.
+// malformed returns how many bytes Java replaces by one U+FFFD: the longest beginning of a
+// well-formed sequence, at least one byte. A surrogate in three bytes counts as well-formed until
+// it is whole, and then all of it is replaced by one.
 func malformed(b []byte) int {
 	var low, high byte = 0x80, 0xbf // of the second byte
 	want := 1

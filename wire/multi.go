@@ -9,10 +9,12 @@ const (
 	MultiRead                   // op 22: getData, getChildren
 )
 
-// MultiHeaderBytes is the length of what stands before each operation and each result: type, done, err.
+// MultiHeaderBytes is the length of what stands before each operation and each result: type, done,
+// err.
 const MultiHeaderBytes = 9
 
-// AppendMultiHeader appends what stands before an operation or a result. Before an operation err is -1.
+// AppendMultiHeader appends what stands before an operation or a result. Before an operation err is
+// -1.
 func AppendMultiHeader(dst []byte, op Op, done bool, err Code) []byte {
 	dst = AppendInt(dst, int32(op))
 	dst = AppendBool(dst, done)
@@ -22,8 +24,8 @@ func AppendMultiHeader(dst []byte, op Op, done bool, err Code) []byte {
 // AppendMultiEnd appends what ends a multi and its results.
 func AppendMultiEnd(dst []byte) []byte { return AppendMultiHeader(dst, -1, true, -1) }
 
-// MultiIter walks the operations of a multi: NewMultiIter has checked all of them, so that walking it
-// cannot fail. It allocates nothing, and is a value: copying it copies the place it is at.
+// MultiIter walks the operations of a multi: NewMultiIter has checked all of them, so that walking
+// it cannot fail. It allocates nothing, and is a value: copying it copies the place it is at.
 type MultiIter struct {
 	r    Reader
 	kind MultiKind
@@ -31,10 +33,11 @@ type MultiIter struct {
 	body []byte
 }
 
-// NewMultiIter checks the body of a multi request. An operation that is not allowed, a record cut short
-// or a create with flags that cannot be makes the whole undecodable: nothing of it is executed. The
-// first header that says done ends it, whatever else it says, and nothing behind it is looked at.
-// Source: MultiOperationRecord, Op.create; compared with 3.9.5 over every op, flag and sign of TTL.
+// NewMultiIter checks the body of a multi request. An operation that is not allowed, a record cut
+// short or a create with flags that cannot be makes the whole undecodable: nothing of it is
+// executed. The first header that says done ends it, whatever else it says, and nothing behind it
+// is looked at. Source: MultiOperationRecord, Op.create; compared with 3.9.5 over every op, flag
+// and sign of TTL.
 func NewMultiIter(body []byte, kind MultiKind) (MultiIter, error) {
 	r := NewReader(body)
 	for {
@@ -106,8 +109,8 @@ func (m *MultiIter) Next() bool {
 }
 
 // normalise reads an operation as Java's decoder does: a create with the container flag is a
-// createContainer, and a createTTL without a TTL flag is a create, even one with flags that cannot be:
-// it is refused when its turn comes, with BadArguments.
+// createContainer, and a createTTL without a TTL flag is a create, even one with flags that cannot
+// be: it is refused when its turn comes, with BadArguments.
 func normalise(op Op, body []byte) (Op, []byte) {
 	const ttlBytes = 8
 	switch op {

@@ -1,12 +1,13 @@
 package wire
 
-// The results of a multi stand in the order of its operations, each behind a header. Either all of them
-// are successes, or all are errors: OK before the culprit, its code, RuntimeInconsistency behind it; the
-// reply's own header says OK in both cases. In a multiRead each operation succeeds or fails alone.
-// Source: MultiResponse, FinalRequestProcessor.
+// The results of a multi stand in the order of its operations, each behind a header. Either all of
+// them are successes, or all are errors: OK before the culprit, its code, RuntimeInconsistency
+// behind it; the reply's own header says OK in both cases. In a multiRead each operation succeeds
+// or fails alone. Source: MultiResponse, FinalRequestProcessor.
 
-// AppendMultiResult appends the result of a write that succeeded. path is for creates, stat for those and
-// setData; others do not look at them. A create whose reply has a Stat reports itself as create2.
+// AppendMultiResult appends the result of a write that succeeded. path is for creates, stat for
+// those and setData; others do not look at them. A create whose reply has a Stat reports itself as
+// create2.
 func AppendMultiResult(dst []byte, op Op, path []byte, stat *Stat) []byte {
 	switch op {
 	case OpCreate:
@@ -26,8 +27,8 @@ func AppendMultiError(dst []byte, err Code) []byte {
 	return AppendInt(AppendMultiHeader(dst, OpError, false, err), int32(err))
 }
 
-// AppendMultiFailure appends the whole body of the reply to a multi of n operations, of which the one at
-// failed (counted from 0) was refused with err.
+// AppendMultiFailure appends the whole body of the reply to a multi of n operations, of which the
+// one at failed (counted from 0) was refused with err.
 func AppendMultiFailure(dst []byte, n, failed int, err Code) []byte {
 	for i := range n {
 		switch {

@@ -25,8 +25,8 @@ func createTTL(flags int32, ttl int64) *CreateTTLRequest {
 	return &CreateTTLRequest{*create(flags), ttl}
 }
 
-// What becomes of each operation with each flag. The wants are what MultiOperationRecord of 3.9.5 made of
-// the same bytes; the source of 3.10 does the same.
+// What becomes of each operation with each flag. The wants are what MultiOperationRecord of 3.9.5
+// made of the same bytes; the source of 3.10 does the same.
 func TestMultiReadsCreatesAsJavaDoes(t *testing.T) {
 	for _, c := range []struct {
 		op    Op

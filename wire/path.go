@@ -2,8 +2,9 @@ package wire
 
 import "unicode/utf8"
 
-// ValidatePath reports whether path may name a znode: PathUtils.validatePath in ZooKeeper. nil and empty
-// may not. Bytes that are no UTF-8 may not either: Java reads them as U+FFFD, which is forbidden.
+// ValidatePath reports whether path may name a znode: PathUtils.validatePath in ZooKeeper. nil and
+// empty may not. Bytes that are no UTF-8 may not either: Java reads them as U+FFFD, which is
+// forbidden.
 func ValidatePath(path []byte) bool {
 	if len(path) == 0 || path[0] != '/' {
 		return false
@@ -51,13 +52,14 @@ func validateComponents(b []byte) bool {
 	return !badComponent(b[start:])
 }
 
-// validateRunes checks the characters of a path that is not ASCII. Forbidden are control characters,
-// everything that takes two UTF-16 units, private use and specials.
+// validateRunes checks the characters of a path that is not ASCII. Forbidden are control
+// characters, everything that takes two UTF-16 units, private use and specials.
 func validateRunes(b []byte) bool {
 	for len(b) > 0 {
 		c, n := utf8.DecodeRune(b)
 		switch {
-		case c == utf8.RuneError, c < 0x20, c >= 0x7f && c <= 0x9f, c >= 0xd800 && c <= 0xf8ff, c >= 0xfff0:
+		case c == utf8.RuneError, c < 0x20, c >= 0x7f && c <= 0x9f,
+			c >= 0xd800 && c <= 0xf8ff, c >= 0xfff0:
 			return false
 		}
 		b = b[n:]

@@ -15,8 +15,8 @@ var (
 )
 
 // Reader takes a record apart. Everything it returns aliases the frame it was made of and is valid
-// until that is released. Its error is sticky: after one, all fields read as zero, so a decoder asks
-// Err once, at the end. It never allocates and never looks further than the bytes at hand.
+// until that is released. Its error is sticky: after one, all fields read as zero, so a decoder
+// asks Err once, at the end. It never allocates and never looks further than the bytes at hand.
 type Reader struct {
 	rest []byte
 	err  error

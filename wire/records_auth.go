@@ -1,7 +1,7 @@
 package wire
 
-// AuthPacket adds an identity to a connection. The reply is a header: OK, or AuthFailed and the end.
-// Source: zookeeper.jute.
+// AuthPacket adds an identity to a connection. The reply is a header: OK, or AuthFailed and the
+// end. Source: zookeeper.jute.
 type AuthPacket struct {
 	Type   int32 // clients send 0; servers ignore it
 	Scheme []byte
@@ -65,7 +65,8 @@ const clientInfoMinBytes = 4 + 4
 // ClientInfoVec is a list of identities as it is on the wire. Reader.ClientInfos has checked it.
 type ClientInfoVec []byte
 
-// ClientInfos returns the next vector of identities. It is checked here, so that walking it cannot fail.
+// ClientInfos returns the next vector of identities. It is checked here, so that walking it cannot
+// fail.
 func (r *Reader) ClientInfos() ClientInfoVec {
 	start := r.rest
 	for range r.count(clientInfoMinBytes) {

@@ -1,8 +1,9 @@
 package wire
 
-// The records of operations on znodes, both ways: Append is the one side, Decode the other. Byte fields
-// alias the frame that they were read from; nil is null on the wire, empty is not. What comes behind
-// the last field is left in the reader and ignored, as ZooKeeper does. Source: zookeeper.jute.
+// The records of operations on znodes, both ways: Append is the one side, Decode the other. Byte
+// fields alias the frame that they were read from; nil is null on the wire, empty is not. What
+// comes behind the last field is left in the reader and ignored, as ZooKeeper does. Source:
+// zookeeper.jute.
 //
 // Operations with the same fields share a type; the names of ZooKeeper's records are aliases of it.
 
@@ -240,8 +241,8 @@ func (q *SetACLRequest) Decode(r *Reader) error {
 	return r.Err()
 }
 
-// StringsResponse is a list of strings: names of children without the parent's path, or whole paths of
-// ephemerals; in no order. Servers never send null: some clients read its length as unsigned.
+// StringsResponse is a list of strings: names of children without the parent's path, or whole paths
+// of ephemerals; in no order. Servers never send null: some clients read its length as unsigned.
 type StringsResponse struct{ Strings StringVec }
 
 // Replies that are a list of strings and nothing else.
@@ -277,7 +278,8 @@ func (p *GetChildren2Response) Decode(r *Reader) error {
 	return r.Err()
 }
 
-// GetAllChildrenNumberResponse answers getAllChildrenNumber: descendants at any depth, without the node.
+// GetAllChildrenNumberResponse answers getAllChildrenNumber: descendants at any depth, without the
+// node.
 type GetAllChildrenNumberResponse struct{ TotalNumber int32 }
 
 // Append appends p.

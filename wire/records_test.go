@@ -194,7 +194,8 @@ func (s *stat2) Decode(r *Reader) error {
 	return r.Err()
 }
 
-// maybeCut reports whether a record may end after n of its bytes: newer versions added a field at the end.
+// maybeCut reports whether a record may end after n of its bytes: newer versions added a field at
+// the end.
 func maybeCut(rec record, n, whole int) bool {
 	switch rec.(type) {
 	case *ConnectRequest, *ConnectResponse:
@@ -326,7 +327,8 @@ func TestAServersWayCostsNoAllocation(t *testing.T) {
 	}
 }
 
-// show prints a record as a reader wants it: bytes as text, null as null, vectors element by element.
+// show prints a record as a reader wants it: bytes as text, null as null, vectors element by
+// element.
 func show(v any) string { return showValue(reflect.Indirect(reflect.ValueOf(v))) }
 
 func showValue(v reflect.Value) string {

@@ -51,8 +51,8 @@ func (p *WatcherEvent) Decode(r *Reader) error {
 	return r.Err()
 }
 
-// SetWatches gives a server the watches that a client had with another. A null list makes the request
-// undecodable for ZooKeeper; here it is for the caller to refuse.
+// SetWatches gives a server the watches that a client had with another. A null list makes the
+// request undecodable for ZooKeeper; here it is for the caller to refuse.
 type SetWatches struct {
 	RelativeZxid Zxid // what the client has seen: newer changes are told at once
 	Data         StringVec
@@ -153,8 +153,8 @@ func (q *WatchesRequest) Decode(r *Reader) error {
 	return r.Err()
 }
 
-// ErrorResponse is a code as a record: the answer to addWatch, and what stands behind the header of a
-// multi's failed operation.
+// ErrorResponse is a code as a record: the answer to addWatch, and what stands behind the header of
+// a multi's failed operation.
 type ErrorResponse struct{ Err Code }
 
 // Append appends p.

@@ -50,7 +50,8 @@ func (s *Stat) Decode(r *Reader) {
 	*s = Stat{
 		Czxid: Zxid(be.Uint64(b[0:])), Mzxid: Zxid(be.Uint64(b[8:])),
 		Ctime: int64(be.Uint64(b[16:])), Mtime: int64(be.Uint64(b[24:])),
-		Version: int32(be.Uint32(b[32:])), Cversion: int32(be.Uint32(b[36:])), Aversion: int32(be.Uint32(b[40:])),
+		Version: int32(be.Uint32(b[32:])), Cversion: int32(be.Uint32(b[36:])),
+		Aversion:       int32(be.Uint32(b[40:])),
 		EphemeralOwner: int64(be.Uint64(b[44:])),
 		DataLength:     int32(be.Uint32(b[52:])), NumChildren: int32(be.Uint32(b[56:])),
 		Pzxid: Zxid(be.Uint64(b[60:])),

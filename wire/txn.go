@@ -2,9 +2,9 @@ package wire
 
 import "encoding/binary"
 
-// Transactions: TxnHeader, body, and where the leader has computed it a TxnDigest. The same bytes are
-// in a proposal, in the log and in what learners are sent. Versions in bodies are the new values.
-// Source: zookeeper.jute, Util.marshallTxnEntry, SerializeUtils.
+// Transactions: TxnHeader, body, and where the leader has computed it a TxnDigest. The same bytes
+// are in a proposal, in the log and in what learners are sent. Versions in bodies are the new
+// values. Source: zookeeper.jute, Util.marshallTxnEntry, SerializeUtils.
 
 // TxnHeader begins every transaction.
 type TxnHeader struct {
@@ -39,7 +39,7 @@ type CreateTxn struct {
 	Data           []byte
 	ACL            ACLVec
 	Ephemeral      bool
-	ParentCVersion int32 // the parent's new cversion; -1: written before 3.4, "one more than it was"
+	ParentCVersion int32 // the parent's new cversion; -1 (before 3.4): one more than it was
 }
 
 // Append appends t.
@@ -103,7 +103,8 @@ func (t *CreateTTLTxn) Append(dst []byte) []byte {
 
 // Decode reads t from r.
 func (t *CreateTTLTxn) Decode(r *Reader) error {
-	t.Path, t.Data, t.ACL, t.ParentCVersion, t.TTL = r.String(), r.Buffer(), r.ACLs(), r.Int(), r.Long()
+	t.Path, t.Data, t.ACL = r.String(), r.Buffer(), r.ACLs()
+	t.ParentCVersion, t.TTL = r.Int(), r.Long()
 	return r.Err()
 }
 
@@ -188,8 +189,8 @@ func (t *CreateSessionTxn) Decode(r *Reader) error {
 	return r.Err()
 }
 
-// CloseSessionTxn is the body of closeSession: the ephemerals that go with it. Servers before 3.6, and
-// later ones that are told so, write no body; then Paths is nil.
+// CloseSessionTxn is the body of closeSession: the ephemerals that go with it. Servers before 3.6,
+// and later ones that are told so, write no body; then Paths is nil.
 type CloseSessionTxn struct{ Paths StringVec }
 
 // Append appends t. nil is written as no paths, never as no body: where a digest follows, a Java
@@ -210,8 +211,8 @@ func (t *CloseSessionTxn) Decode(r *Reader) error {
 	return r.Err()
 }
 
-// onlyDigest reports whether nothing but a digest is left. It cannot be taken for a list of paths: one
-// of two paths in eight bytes would be a list of nothing but null and empty ones.
+// onlyDigest reports whether nothing but a digest is left. It cannot be taken for a list of paths:
+// one of two paths in eight bytes would be a list of nothing but null and empty ones.
 func (r *Reader) onlyDigest() bool {
 	return len(r.rest) == TxnDigestBytes && int32(binary.BigEndian.Uint32(r.rest)) == DigestVersion
 }
@@ -228,8 +229,8 @@ func (t *ErrorTxn) Decode(r *Reader) error {
 	return r.Err()
 }
 
-// TxnDigest is the tree's digest after the transaction: the last that is read of it, if it is there. Less
-// than its length is none, and what is behind it is nobody's yet.
+// TxnDigest is the tree's digest after the transaction: the last that is read of it, if it is
+// there. Less than its length is none, and what is behind it is nobody's yet.
 type TxnDigest struct {
 	Version int32
 	Digest  int64

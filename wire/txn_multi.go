@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// MultiTxn walks the body of a multi: for t.Decode(r); t.Next(); { t.Op(), t.Body() }. Parts that were
-// checked before the one that failed keep their type and body; that one and all behind it are errors.
-// Whoever finds an error among them changes nothing.
+// MultiTxn walks the body of a multi: for t.Decode(r); t.Next(); { t.Op(), t.Body() }. Parts that
+// were checked before the one that failed keep their type and body; that one and all behind it are
+// errors. Whoever finds an error among them changes nothing.
 //
 // It is a value: copying it copies the place it is at.
 type MultiTxn struct {
@@ -19,8 +19,8 @@ type MultiTxn struct {
 
 const txnPartMinBytes = 4 + 4
 
-// Decode takes the vector of parts from r and starts the walk, which cannot fail then. The bodies are
-// not looked into. They alias r's bytes.
+// Decode takes the vector of parts from r and starts the walk, which cannot fail then. The bodies
+// are not looked into. They alias r's bytes.
 func (t *MultiTxn) Decode(r *Reader) error {
 	*t = MultiTxn{}
 	n := r.count(txnPartMinBytes)
@@ -63,7 +63,8 @@ func EndMultiTxn(dst []byte, mark, n int) []byte {
 	return dst
 }
 
-// BeginTxnPart begins a part of a multi: its body is appended next, and EndTxnPart fills in its length.
+// BeginTxnPart begins a part of a multi: its body is appended next, and EndTxnPart fills in its
+// length.
 func BeginTxnPart(dst []byte, op Op) (out []byte, mark int) {
 	return BeginFrame(AppendInt(dst, int32(op)))
 }
@@ -74,9 +75,9 @@ func EndTxnPart(dst []byte, mark int) []byte { return EndFrame(dst, mark) }
 // ErrTxnType: a transaction, or a part of a multi, has a type that there is not.
 var ErrTxnType = errors.New("wire: unknown type of transaction")
 
-// VerifyTxn checks the form of a whole transaction, as it came from another server or from a file: that
-// applying it will find nothing cut short and no type that it does not know. It does not know the state,
-// so it cannot say more than that.
+// VerifyTxn checks the form of a whole transaction, as it came from another server or from a file:
+// that applying it will find nothing cut short and no type that it does not know. It does not know
+// the state, so it cannot say more than that.
 func VerifyTxn(txn []byte) error {
 	r := NewReader(txn)
 	var h TxnHeader

@@ -4,7 +4,8 @@ import "encoding/binary"
 
 // Vectors stay as they are on the wire: count, elements. A Reader has checked them once; they are
 // stored, sent and walked as they are, so that they cost nothing, and come out as they came in. nil
-// counts as the null vector. A negative count other than -1 is an empty vector, as it is for ZooKeeper.
+// counts as the null vector. A negative count other than -1 is an empty vector, as it is for
+// ZooKeeper.
 
 // vecNull reports whether a vector is null; one without elements is not.
 func vecNull(v []byte) bool { return len(v) < 4 || int32(binary.BigEndian.Uint32(v)) == -1 }
@@ -42,8 +43,8 @@ func (r *Reader) since(start []byte) []byte {
 	return start[:n:n]
 }
 
-// count reads the count of a vector whose elements have at least minBytes. A negative one is empty; one
-// that the bytes left cannot hold is an error at once, so that no loop runs on a claim.
+// count reads the count of a vector whose elements have at least minBytes. A negative one is empty;
+// one that the bytes left cannot hold is an error at once, so that no loop runs on a claim.
 func (r *Reader) count(minBytes int) int {
 	n := int(r.Int())
 	if n <= 0 {

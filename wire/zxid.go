@@ -2,7 +2,8 @@ package wire
 
 import "strconv"
 
-// Zxid is a transaction's place in the one total order: epoch in the high 32 bits, counter in the low.
+// Zxid is a transaction's place in the one total order: epoch in the high 32 bits, counter in the
+// low.
 type Zxid int64
 
 // Epoch returns the epoch of the leader that gave the zxid out.
