@@ -326,10 +326,18 @@ func acceptsLoss(t *testing.T, what string, d *vfs.Sim, m *model, after wire.Zxi
 	t.Helper()
 	o := small()
 	o.After = after
+	ops := d.Ops()
+	would, err := ExamineLoss(d, dir, o)
+	if err != nil || d.Ops() != ops {
+		t.Errorf("%s: examined: %v, %d operations on the disk", what, err, d.Ops()-ops)
+	}
 	loss, err := AcceptLoss(d, dir, o)
 	if err != nil {
 		t.Errorf("%s: %v", what, err)
 		return false
+	}
+	if would.Last != loss.Last || (would.Damage == nil) != (loss.Damage == nil) {
+		t.Errorf("%s: gave up %+v, announced %+v", what, loss, would)
 	}
 	l, err := Open(d, dir, o)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"paddock/vfs"
+	"paddock/wire"
 )
 
 // countOps returns how many operations of the disk, reads too, do makes.
@@ -323,13 +324,37 @@ func TestDumpSaysWhatIsDamaged(t *testing.T) {
 	must(t, d.FlipBit(dir+"/"+names[0], 1600, 1))
 	must(t, d.ZeroSector(dir+"/"+names[1], 0))
 	var out bytes.Buffer
-	must(t, Dump(&out, d, dir))
+	must(t, Dump(&out, d, dir, DumpOptions{}))
 	for _, want := range []string{errHeader.Error(), errSegmentHeader.Error(), "goes on in segment", "cut", "digest"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("dump does not say %q:\n%s", want, &out)
 		}
 	}
-	if err := Dump(&out, d, "/none"); err == nil {
+	if err := Dump(&out, d, "/none", DumpOptions{}); err == nil {
 		t.Error("dump of no directory succeeded")
+	}
+}
+
+func TestDumpOfARangeShowsItsTransactions(t *testing.T) {
+	d, _ := damagedLog(t, true)
+	var seen []wire.Zxid
+	var out bytes.Buffer
+	must(t, Dump(&out, d, dir, DumpOptions{From: 3, To: 4, Txn: func(zxid wire.Zxid, txn []byte) string {
+		if !bytes.HasPrefix(txn, fmt.Appendf(nil, "txn %s of", zxid)) {
+			t.Errorf("under zxid %s came %q", zxid, txn)
+		}
+		if zxid == 4 {
+			return ""
+		}
+		seen = append(seen, zxid)
+		return "line of " + zxid.String()
+	}}))
+	text := out.String()
+	if !strings.Contains(text, "           line of 0x3\n") || strings.Contains(text, "line of 0x2\n") ||
+		strings.Contains(text, "seal") || strings.Contains(text, "0x5..") {
+		t.Errorf("dump of 0x3 to 0x4:\n%s", text)
+	}
+	if len(seen) == 0 {
+		t.Error("nothing was asked for its line")
 	}
 }

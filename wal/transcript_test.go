@@ -141,7 +141,7 @@ func (x *transcript) run(f []string) {
 			fmt.Fprintf(&x.out, "gave up %v, goes on after %s\n", loss.Damage != nil, loss.Last)
 		}
 	case "dump":
-		err = Dump(&x.out, x.disk, dir)
+		err = Dump(&x.out, x.disk, dir, DumpOptions{})
 	default:
 		err = fmt.Errorf("unknown command %q", f[0])
 	}

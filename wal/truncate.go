@@ -187,14 +187,49 @@ func AcceptLoss(fsys vfs.FS, dir string, o Options) (Loss, error) {
 	return loss, l.Close()
 }
 
+// ExamineLoss says what AcceptLoss would give up, and changes nothing.
+func ExamineLoss(fsys vfs.FS, dir string, o Options) (Loss, error) {
+	l, err := openLocked(fsys, dir, o)
+	if err != nil {
+		return Loss{}, err
+	}
+	defer l.abandon()
+	ids, _, err := listSegments(l.fs, l.dir)
+	if err != nil {
+		return Loss{}, fmt.Errorf("wal: %w", err)
+	}
+	rc := &recovery{fs: l.fs, dir: l.dir, after: l.o.After, ids: ids}
+	err = rc.run()
+	if err == nil {
+		return Loss{Last: rc.tail.last.last}, nil
+	}
+	loss := Loss{Last: l.o.After}
+	if !errors.As(err, &loss.Damage) {
+		return loss, err
+	}
+	if rc = l.remains(ids); rc != nil {
+		loss.Last = rc.tail.last.last
+	}
+	return loss, nil
+}
+
+// remains returns what of a damaged log can go on, nil where nothing that is needed can.
+func (l *Log) remains(ids []uint64) *recovery {
+	rc := l.salvage(ids)
+	if rc == nil || rc.tail.last.last < l.o.After {
+		return nil
+	}
+	return rc
+}
+
 // giveUp ends the log where it can be read up to.
 func (l *Log) giveUp() error {
 	ids, err := l.segments()
 	if err != nil {
 		return err
 	}
-	rc := l.salvage(ids)
-	if rc == nil || rc.tail.last.last < l.o.After {
+	rc := l.remains(ids)
+	if rc == nil {
 		if err := l.forget(); err != nil {
 			return err
 		}
