@@ -17,10 +17,12 @@ type cli struct {
 	LogLevel  string `help:"Least severe level that is logged (${enum})." enum:"debug,info,warn,error" default:"info"`
 	LogFormat string `help:"Format of log lines on standard error (${enum})." enum:"text,json" default:"text"`
 
-	Server  serverCmd  `cmd:"" help:"Run the server."`
-	Config  configCmd  `cmd:"" help:"Look at configurations."`
-	Version versionCmd `cmd:"" help:"Print version, commit and platform."`
-	Bench   benchCmd   `cmd:"" help:"Put load on a server and measure it."`
+	Server   serverCmd   `cmd:"" help:"Run the server."`
+	Config   configCmd   `cmd:"" help:"Look at configurations."`
+	Log      logCmd      `cmd:"" help:"Print or mend the log of a server that is stopped."`
+	Snapshot snapshotCmd `cmd:"" help:"Look at the snapshots of a server that is stopped."`
+	Version  versionCmd  `cmd:"" help:"Print version, commit and platform."`
+	Bench    benchCmd    `cmd:"" help:"Put load on a server and measure it."`
 }
 
 // process is what a command has of the process it runs in.

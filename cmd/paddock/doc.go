@@ -2,6 +2,8 @@
 //
 //	paddock server [zoo.cfg | PORT DATADIR [TICKTIME [MAXCNXNS]]] [--set key=value]…
 //	paddock config check [zoo.cfg]
+//	paddock log dump|accept-loss --dir DIR
+//	paddock snapshot list|verify|dump --dir DIR
 //	paddock version
 //	paddock bench …
 //
