@@ -72,8 +72,10 @@ func (f *fanout) next(l *loop) {
 	}
 	f.at = l.clock.now()
 	counts := f.left != unlimited && l.rec.inWindow(f.at)
-	if counts && f.left == 0 || !l.sending() {
+	if counts && f.left == 0 {
 		l.dry = true
+	}
+	if !l.sending() {
 		return
 	}
 	if counts {

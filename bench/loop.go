@@ -45,7 +45,7 @@ type loop struct {
 	// Of the phase that runs.
 	*phase
 	now        int64
-	dry        bool // there is no more to send
+	dry        bool // there is no more to send, though there were time
 	turn       int  // open loop: the connection whose turn it is
 	dirty      []*conn
 	inflight   int   // requests outstanding, and events that are expected
@@ -339,12 +339,12 @@ func (l *loop) fill(c *conn) {
 func (l *loop) send(c *conn, at int64) bool {
 	counts := l.left != unlimited && l.rec.inWindow(at)
 	if counts && l.left == 0 {
-		l.dry = true
+		l.runDry(at)
 		return false
 	}
 	out, k, ok := l.source.append(c.out, xid(c.tail))
 	if !ok {
-		l.dry = true
+		l.runDry(at)
 		return false
 	}
 	c.out = out
@@ -353,6 +353,14 @@ func (l *loop) send(c *conn, at int64) bool {
 		l.left--
 	}
 	return true
+}
+
+// runDry ends the phase before its time: nothing is due at or after at.
+func (l *loop) runDry(at int64) {
+	l.dry = true
+	if l.rate != nil {
+		l.rate.end = at
+	}
 }
 
 // push notes a request that was appended to c's output.
@@ -365,11 +373,7 @@ func (l *loop) push(c *conn, k kind, at int64) {
 func (l *loop) sendDue() {
 	for l.sending() {
 		at, ok := l.rate.due()
-		if !ok {
-			l.dry = true
-			return
-		}
-		if at > l.now {
+		if !ok || at > l.now {
 			return
 		}
 		c := l.nextWithRoom()

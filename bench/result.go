@@ -104,6 +104,9 @@ func (res *Result) collect(loops []*loop) {
 		res.Late = &lateness
 	}
 	res.ByKind, res.Errors = map[string]Latency{}, map[string]int64{}
+	if res.Lost == nil {
+		res.Lost = []string{} // not null in JSON
+	}
 	for k, h := range byKind {
 		if h != nil {
 			res.ByKind[kindNames[k]] = newLatency(h)

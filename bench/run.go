@@ -360,7 +360,7 @@ func (r *runner) result(from, to int64, samples [2]sample) *Result {
 	early := false
 	for _, l := range r.loops {
 		last = max(last, l.rec.last)
-		early = early || l.dry && l.rate == nil || l.alive == 0 || r.stop.Load()
+		early = early || l.dry || l.alive == 0 || r.stop.Load()
 	}
 	if early {
 		to = min(to, max(last, from+1))

@@ -1,0 +1,5 @@
+//go:build invariants
+
+package bench
+
+const invariants = true
