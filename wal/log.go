@@ -277,7 +277,7 @@ func (l *Log) rewrite(off int64, h *header) error {
 func (l *Log) replace(h *header, payload []byte) error {
 	l.rewind(h)
 	if err := l.roll(frameSize(int64(len(payload) - headerSize))); err != nil {
-		return err
+		return l.fail(err) // for want of space, too: the state is that of before h
 	}
 	if _, err := l.write(payload, h); err != nil {
 		return err
@@ -306,7 +306,8 @@ func (l *Log) rewind(h *header) {
 // reset when Commit returns. It must follow the last zxid of the log (Follows).
 //
 // An error is final. Nobody knows then what the disk has: Commit returns the same error ever
-// after, nothing may be acknowledged and the process has to stop (fsync-once).
+// after, nothing may be acknowledged and the process has to stop (fsync-once). ErrNoSpace is the
+// exception: it is found before anything is written, and Commit can be called again with b.
 func (l *Log) Commit(b *Batch, committed, digestAt wire.Zxid, digest uint64) error {
 	if err := l.Err(); err != nil || b.count == 0 {
 		return err

@@ -48,7 +48,8 @@ func (l *Log) Prepare() (more bool, err error) {
 	return true, nil
 }
 
-// ErrNoSpace is returned by Prepare when the disk is full.
+// ErrNoSpace is returned by Prepare and Commit when the disk is full. Nothing was written, and
+// nothing is lost: the call can be tried again.
 var ErrNoSpace = errors.New("wal: no space for the next segment")
 
 func (l *Log) hasPrepared() bool {
@@ -68,18 +69,27 @@ func (l *Log) beginZeroing() error {
 	return f.Preallocate(l.zeroing.size)
 }
 
-// zeroingFailed gives up the segment that is being prepared. Only a lack of space is survived.
+// zeroingFailed gives up the segment that is being prepared.
 func (l *Log) zeroingFailed(err error) error {
+	s := l.zeroing
+	l.zeroing = nil
+	return l.giveBack(s, err)
+}
+
+// giveBack removes the segment s, nil for none, which could not be made because of err. Only a
+// lack of space is survived.
+func (l *Log) giveBack(s *segment, err error) error {
+	if s != nil {
+		s.file.Close()
+	}
 	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return l.fail(err)
 	}
-	if s := l.zeroing; s != nil {
-		s.file.Close()
+	if s != nil {
 		if err := l.fs.Remove(s.name); err != nil {
 			return l.fail(err)
 		}
 	}
-	l.zeroing = nil
 	return fmt.Errorf("%w: %w", ErrNoSpace, err)
 }
 
@@ -149,18 +159,17 @@ func (l *Log) roll(frame int64) error {
 	return nil
 }
 
-// reserve makes a segment at once: its space is reserved but not written. Called with rollMu
-// held.
+// reserve makes a segment at once: its space is reserved but not written. ErrNoSpace is not final.
+// Called with rollMu held.
 func (l *Log) reserve(frame int64) (*segment, error) {
 	s := &segment{geometry: geometryFor(l.o.SegmentBytes, frame), name: path.Join(l.dir, growingName)}
 	f, err := l.fs.Create(s.name)
 	if err != nil {
-		return nil, l.fail(err)
+		return nil, l.giveBack(nil, err)
 	}
 	s.file = f
 	if err := f.Preallocate(s.size); err != nil {
-		f.Close()
-		return nil, l.fail(err)
+		return nil, l.giveBack(s, err)
 	}
 	if err := l.name(s); err != nil {
 		f.Close()

@@ -88,7 +88,7 @@ func (l *Log) Restart(after wire.Zxid) error {
 		return err
 	}
 	if err := l.roll(frameSize(0)); err != nil {
-		return err
+		return l.fail(err)
 	}
 	l.sequence, l.hash = 0, 0
 	l.mu.Lock()
