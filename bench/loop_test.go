@@ -219,7 +219,7 @@ func TestErrorsAndLongRepliesAreCounted(t *testing.T) {
 }
 
 func TestWatchersAreAllTold(t *testing.T) {
-	addr := startServer(t)
+	addr := startServer(t, t.TempDir())
 	for _, rearm := range []bool{false, true} {
 		t.Run("rearm "+strconv.FormatBool(rearm), func(t *testing.T) {
 			o := DefaultOptions(addr)
@@ -236,7 +236,7 @@ func TestWatchersAreAllTold(t *testing.T) {
 }
 
 func TestEveryOperationOnARealServer(t *testing.T) {
-	addr := startServer(t)
+	addr := startServer(t, t.TempDir())
 	for k := kindGet; k <= kindMulti; k++ {
 		o := DefaultOptions(addr)
 		o.Op, o.Count, o.Warmup, o.Keys, o.Children = kindNames[k], 500, 0, 20, 3
