@@ -77,6 +77,10 @@ func (p *pipeline) start() {
 			p.run()
 		}()
 	}
+	go func() {
+		p.done.Wait()
+		close(p.ended)
+	}()
 }
 
 // put hands a batch to the sequencer. It never waits: loops look at isFull and stop serving whoever
@@ -257,8 +261,7 @@ func (p *pipeline) close() error {
 	p.closing = true
 	p.cond.Broadcast()
 	p.mu.Unlock()
-	p.done.Wait()
-	close(p.ended)
+	<-p.ended
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.failed
