@@ -2,11 +2,13 @@ package differential
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"paddock/test/harness"
 )
@@ -15,6 +17,7 @@ const (
 	defaultOps = 2000
 	streamOps  = 400 // steps of one stream
 	shrinkMost = 300 // comparisons spent on shrinking
+	shrinkTime = time.Minute
 )
 
 // TestMain removes what was built.
@@ -36,6 +39,7 @@ func TestSameAnswers(t *testing.T) {
 		stream := generate(seed, min(streamOps, ops-done))
 		d, err := p.compare(stream)
 		if d != nil {
+			fmt.Fprintf(os.Stderr, "seed %d, step %d of %d differs; shrinking\n%s\n---\n%s\n", seed, d.step, len(stream), d.said[0], d.said[1])
 			t.Fatalf("seed %d, %d steps: %s", seed, len(stream), report(t, p, stream, d))
 		}
 		if err != nil {
@@ -50,7 +54,13 @@ func TestSameAnswers(t *testing.T) {
 // report shrinks a stream on the servers that showed it, and then asks two new ones: what they do not
 // show depends on the streams before.
 func report(t *testing.T, p *pair, stream []step, d *difference) string {
-	short, shortDifference := shrink(stream, d, p.compare, shrinkMost)
+	until := time.Now().Add(shrinkTime)
+	short, shortDifference := shrink(stream, d, func(c []step) (*difference, error) {
+		if time.Now().After(until) {
+			return nil, nil
+		}
+		return p.compare(c)
+	}, shrinkMost)
 	clean, err := startPair(p.targets)
 	if err != nil {
 		t.Fatal(err)

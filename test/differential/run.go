@@ -103,6 +103,7 @@ func (r *run) openAdmin(q harness.ConnectRequest) (err error) {
 
 // restart kills the server and starts it again. All connections are lost, the sessions are not.
 func (r *run) restart() error {
+	r.quotas = true // Apache recounts the data of all streams at its start: see differences, data-size
 	r.srv.Kill()
 	for i := range r.slots {
 		r.slots[i].drop()
