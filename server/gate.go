@@ -90,7 +90,11 @@ func (l *loop) Frame(c *znet.Conn, frame []byte) {
 		l.refuse(c, k, op, replyXid(op, xid), 0, wire.SessionClosedRequireSaslAuth)
 		return
 	}
-	if k.closing || k.sess.Closing() {
+	if k.closing {
+		return
+	}
+	if k.sess.Closing() { // ended, and not through this connection: nothing will be answered
+		c.Cut()
 		return
 	}
 	k.sess.Touch(l.s.clock.sessionMS())

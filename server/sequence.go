@@ -98,11 +98,25 @@ func (s *sequencer) take(e *entry) wire.Zxid {
 }
 
 // admitted repeats the check of the gate: the session may have been closed by a request before this one.
+// And it may have moved to another connection, perhaps another loop's, while this one was on its way: what
+// was sent through the old one must not take effect behind what is sent through the new one (S7).
 func (s *sequencer) admitted(e *entry) wire.Code {
-	if e.sess != nil && e.sess.Closing() {
+	switch {
+	case e.sess == nil:
+		return wire.OK
+	case e.sess.Closing():
 		return wire.SessionExpired
+	case moved(e):
+		return wire.SessionMoved
 	}
 	return wire.OK
+}
+
+// moved reports whether the session has another connection than the one the request came through. Where
+// it has none, its last words still count.
+func moved(e *entry) bool {
+	owner := e.sess.Owner()
+	return owner != 0 && e.conn != 0 && owner != uint64(e.conn)
 }
 
 func (s *sequencer) header(e *entry, typ wire.Op, dst []byte) []byte {
@@ -526,6 +540,9 @@ func (s *sequencer) sessionTxn(e *entry, body, dst []byte) []byte {
 	}
 	if _, twice := s.closing[e.sess.ID]; twice || s.table.Lookup(e.sess.ID) != e.sess {
 		return s.errorTxn(e, dst, wire.SessionExpired) // closed by a request before this one
+	}
+	if moved(e) {
+		return s.errorTxn(e, dst, wire.SessionMoved) // its new connection has not said goodbye
 	}
 	s.closing[e.sess.ID] = e.zxid
 	e.sess.MarkClosing()
