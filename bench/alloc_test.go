@@ -56,11 +56,10 @@ func dialRaw(t *testing.T, addr string) *rawClient {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tcp.Close() })
-	tcp.SetDeadline(time.Now().Add(time.Minute))
+	tcp.SetDeadline(time.Now().Add(time.Minute)) // a server that does not answer fails the test
 	if err := handshake(tcp, 30*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	tcp.SetDeadline(time.Now().Add(time.Minute)) // a server that does not answer fails the test
 	return &rawClient{tcp: tcp, out: make([]byte, 0, 64<<10), in: make([]byte, 64<<10), xid: 1}
 }
 

@@ -74,6 +74,7 @@ func dial(target string, sessionTimeout time.Duration, outstanding int) (*conn, 
 		return nil, fmt.Errorf("bench: %w", err)
 	}
 	defer tcp.Close() // not the duplicate
+	tcp.SetDeadline(time.Now().Add(connectTimeout))
 	if err := handshake(tcp, sessionTimeout); err != nil {
 		return nil, fmt.Errorf("bench: %s: %w", target, err)
 	}
@@ -92,12 +93,26 @@ func dial(target string, sessionTimeout time.Duration, outstanding int) (*conn, 
 	return c, nil
 }
 
+// Handshake connects, gets a session and ends it, all within a time: a server that can answer that is
+// serving.
+func Handshake(target string, within time.Duration) error {
+	tcp, err := net.DialTimeout("tcp", target, within)
+	if err != nil {
+		return err
+	}
+	defer tcp.Close()
+	tcp.SetDeadline(time.Now().Add(within))
+	if err := handshake(tcp, connectTimeout); err != nil {
+		return err
+	}
+	_, err = tcp.Write(appendControl(nil, 1, wire.OpCloseSession))
+	return err
+}
+
 var errNoSession = errors.New("the server gave no session")
 
 // handshake asks for a new session.
 func handshake(tcp net.Conn, sessionTimeout time.Duration) error {
-	tcp.SetDeadline(time.Now().Add(connectTimeout))
-	defer tcp.SetDeadline(time.Time{})
 	frame, mark := wire.BeginFrame(nil)
 	q := wire.ConnectRequest{TimeOut: int32(sessionTimeout / time.Millisecond), Passwd: make([]byte, 16), HasReadOnly: true}
 	if _, err := tcp.Write(wire.EndFrame(q.Append(frame), mark)); err != nil {

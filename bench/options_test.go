@@ -12,7 +12,7 @@ import (
 
 func TestMistakesInTheWordsAreNamed(t *testing.T) {
 	for _, tc := range []struct{ name, args, want string }{
-		{"no target", "", "target"},
+		{"no target", "--op get", "target"},
 		{"an unknown flag", "--nonsense a:1", "nonsense"},
 		{"an unknown operation", "--op fly a:1", `no operation "fly"`},
 		{"a weight that is none", "--op get=x a:1", `"x" is no weight`},
@@ -41,12 +41,14 @@ func TestMistakesInTheWordsAreNamed(t *testing.T) {
 }
 
 func TestHelpIsPrintedAndNothingRuns(t *testing.T) {
-	var out bytes.Buffer
-	if err := Run(t.Context(), []string{"--help"}, &out, io.Discard); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(out.String(), "--outstanding") {
-		t.Errorf("got %q, want the flags", out.String())
+	for _, args := range [][]string{{"--help"}, nil} {
+		var out bytes.Buffer
+		if err := Run(t.Context(), args, &out, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), "--outstanding") {
+			t.Errorf("%q: got %q, want the flags", args, out.String())
+		}
 	}
 }
 

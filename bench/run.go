@@ -18,6 +18,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == ceilingWord {
 		return runCeiling(ctx, args[1:], stdout, stderr)
 	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
 	o, helped, err := parse(args, stdout)
 	if helped || err != nil {
 		return err
