@@ -62,7 +62,7 @@ func nulls(ops wire.MultiIter) (path, acl bool) {
 		}
 		path = path || q.path == nil
 		switch q.op {
-		case wire.OpCreate, wire.OpCreate2, wire.OpCreateContainer, wire.OpCreateTTL:
+		case wire.OpCreate, wire.OpCreate2, wire.OpCreateContainer: // a createTTL fails alone
 			acl = acl || q.acl.Null()
 		}
 	}
