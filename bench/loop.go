@@ -161,10 +161,13 @@ func (l *loop) done() bool {
 	if l.alive == 0 {
 		return true
 	}
+	if l.stop.Load() { // somebody wants the end: answers are still awaited, so that sessions stay usable
+		l.until = min(l.until, l.now)
+	}
 	if l.sending() {
 		return false
 	}
-	return l.inflight == 0 || l.now >= l.until+l.drainFor || l.stop.Load()
+	return l.inflight == 0 || l.now >= l.until+l.drainFor
 }
 
 // end gives up what is not answered. A connection that owes answers is of no use any more: they would
