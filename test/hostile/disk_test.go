@@ -34,6 +34,7 @@ func smallDisk(t *testing.T, mib int) string {
 // A disk that fills up: writes are refused with a code that every client retries, reads go on, nobody
 // expires, nothing acknowledged is lost, and with space it all goes on.
 func TestAFullDisk(t *testing.T) {
+	t.Parallel() // nothing is measured here
 	disk := smallDisk(t, 112)
 	s := start(t, harness.Settings{"dataDir": disk, "preAllocSize": "1024", "snapCount": "1000000"})
 	c, silent := open(t, s, 1000), open(t, s, 1000)
@@ -105,6 +106,7 @@ func TestAFullDisk(t *testing.T) {
 // A disk without any space at all, from one moment to the next: the log cannot be written, so the
 // server stops rather than acknowledge; what it had acknowledged is there when there is space again.
 func TestADiskFullBetweenTwoLooks(t *testing.T) {
+	t.Parallel() // nothing is measured here
 	disk := smallDisk(t, 112)
 	s := start(t, harness.Settings{"dataDir": disk, "preAllocSize": "64", "snapCount": "1000000"})
 	c := open(t, s, 10_000)
@@ -165,6 +167,7 @@ func exitCode(err error) int {
 }
 
 func TestRefusalsAtStart(t *testing.T) {
+	t.Parallel() // nothing is measured here
 	t.Run("a file where the data directory should be", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -251,6 +254,7 @@ func flip(t *testing.T, name string, off int64) {
 
 // One byte turned in the middle of the log: the server does not start, and says where.
 func TestADamagedLogIsNotStartedFrom(t *testing.T) {
+	t.Parallel() // nothing is measured here
 	s := filled(t, nil, 200)
 	segment := glob(t, s.Dir, "paddock", "log", "*")[0]
 	b, err := os.ReadFile(segment)
@@ -276,6 +280,7 @@ func TestADamagedLogIsNotStartedFrom(t *testing.T) {
 
 // One byte turned in the newest snapshot: an older one and more of the log do as well.
 func TestADamagedSnapshotIsPassedOver(t *testing.T) {
+	t.Parallel() // nothing is measured here
 	s := filled(t, harness.Settings{"snapCount": "100"}, 450)
 	snaps := glob(t, s.Dir, "paddock", "snap", "*.snap")
 	if len(snaps) < 2 {

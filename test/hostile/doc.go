@@ -6,6 +6,9 @@
 // an honest session beside the attack notices nothing but a little latency, and that nothing is left
 // when the attack is over (descriptors, memory).
 //
+// The limits on memory and latency are those of an ordinary build: a binary with the race detector in it
+// (PADDOCK_BIN) passes them in all but the tests of clients that never read.
+//
 // PADDOCK_LONG=1 runs the larger numbers. What a machine cannot do (mounting a small disk) is skipped
 // with a sentence that says so.
 package hostile

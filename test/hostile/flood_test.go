@@ -26,6 +26,7 @@ func greet(s *harness.Server) (*harness.Conn, bool, error) {
 }
 
 func TestConnectionLimits(t *testing.T) {
+	t.Parallel() // nothing is measured here
 	const limit = 20
 	for _, key := range []string{"maxClientCnxns", "zookeeper.maxCnxns"} {
 		t.Run(key, func(t *testing.T) {

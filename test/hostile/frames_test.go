@@ -103,6 +103,7 @@ func TestJuteMaxBufferIsObeyed(t *testing.T) {
 }
 
 func TestUnknownOperationsAreRefused(t *testing.T) {
+	t.Parallel() // nothing is measured here
 	s := start(t, nil)
 	before := descriptors(t, s)
 	for _, op := range []int32{-1, -2, -10, -11, 10, 13, 20, 23, 50, 99, 999, 1 << 30, -1 << 31} {
@@ -129,6 +130,7 @@ func TestUnknownOperationsAreRefused(t *testing.T) {
 
 // A conversation arrives byte by byte, or in any other pieces, and is answered as if it had come whole.
 func TestPiecesMakeNoDifference(t *testing.T) {
+	t.Parallel() // nothing is measured here
 	s := start(t, nil)
 	talk := append(harness.Bytes(nil), harness.ConnectRequest{TimeoutMS: 2000, Passwd: make([]byte, 16)}.Bytes().Frame()...)
 	talk = append(talk, frame(1, wire.OpCreate, createBody("/pieces", []byte("x"), 3))...)

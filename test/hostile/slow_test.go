@@ -140,6 +140,7 @@ func TestWritersThatNeverRead(t *testing.T) {
 // SIGSTOP is a virtual machine that is moved, or a debugger: nobody could have pinged meanwhile, so
 // nobody is expired for it.
 func TestAStoppedProcessExpiresNobody(t *testing.T) {
+	t.Parallel() // nothing is measured here
 	s := start(t, nil)
 	const timeout = 1500
 	c := open(t, s, timeout)
@@ -164,6 +165,7 @@ func TestAStoppedProcessExpiresNobody(t *testing.T) {
 
 // SIGTERM under load: exit code 0, and everything acknowledged is there afterwards.
 func TestSIGTERMUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel() // nothing is measured here
 	s := start(t, harness.Settings{"snapCount": "500"})
 	var wg sync.WaitGroup
 	const writers = 6
