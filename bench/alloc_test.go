@@ -138,12 +138,17 @@ func TestServerAllocatesNothingPerRequest(t *testing.T) {
 		}{{"64 outstanding", 64, 300}, {"one at a time", 1, 1500}} {
 			t.Run(tc.name+", "+depth.name, func(t *testing.T) {
 				c := dialRaw(t, addr)
+				start := time.Now()
 				perOp := allocationsPerOp(t, depth.windows, depth.window, func() error {
 					return c.window(tc.tmpl, depth.window, &fresh, tc.keys)
 				})
-				const noise = 0.01 // of the runtime itself, and of timers
-				if perOp > noise {
-					t.Errorf("got %.3f allocations per operation, want 0", perOp)
+				// What is no request's: the runtime itself, and what the server does once a second whether
+				// or not anybody asks (the disk's free space, the next segment). On a slow disk few operations
+				// share a second.
+				const noise, aSecond = 0.01, 20
+				allowed := noise + aSecond*time.Since(start).Seconds()/float64(depth.windows*depth.window)
+				if perOp > allowed {
+					t.Errorf("got %.4f allocations per operation, want 0 (%.4f are not the requests')", perOp, allowed)
 				}
 			})
 		}
