@@ -123,7 +123,7 @@ func TestPipelineKeepsTheOrder(t *testing.T) {
 // The bound is told when it is passed, and taken back once when there is room.
 func TestPipelineIsBounded(t *testing.T) {
 	f := &fakeStages{t: t}
-	p := newPipeline(f) // not started: nothing leaves
+	p := newPipeline(f)      // not started: nothing leaves
 	const size = 1<<20 - 128 // with what an entry counts, a MiB
 	for i := range maxQueuedBytes>>20 + 1 {
 		if p.isFull.Load() {
