@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race compat differential kill fuzz bench bench-compare lint vuln ci
+.PHONY: help run build test race compat differential kill sim fuzz bench bench-compare lint vuln ci
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ DIFF_OPS ?= 20000
 kill: build ## kill -9 under load, with a ledger and Porcupine
 	PADDOCK_BIN=$(CURDIR)/bin/paddock PADDOCK_KILL_CYCLES=$(KILL_CYCLES) $(GO) test -count=1 -v -timeout 20m ./test/kill
 KILL_CYCLES ?= 50
+
+sim: ## the simulator: make sim replays the fixed seeds, SEED=n one (TRACE=1 prints it), SEEDS=n more
+	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m ./sim
 
 fuzz: ## every fuzz target for FUZZ_TIME each
 	fuzz/run.sh $(FUZZ_TIME)

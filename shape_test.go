@@ -23,7 +23,7 @@ var floors = map[string]int{
 	"tree": 1, "watch": 1, "session": 1, "auth": 1,
 	"net": 2, "wal": 2, "snap": 2,
 	"server": 3,
-	"admin":  4, "config": 4,
+	"admin":  4, "config": 4, "sim": 4,
 	"cmd": 5,
 }
 

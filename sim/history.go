@@ -1,0 +1,78 @@
+package sim
+
+import (
+	"fmt"
+
+	"paddock/wire"
+)
+
+// history is what the clients asked and saw, and what the network handed over, in the order in which it
+// happened. The checker has nothing else but the log.
+type history struct {
+	seq      int64 // counts everything that happens
+	sessions []*sessionRecord
+	conns    []*connRecord
+	calls    []*call
+	digests  []digestAt
+	seen     wire.Zxid // the highest zxid that any client has seen in a reply
+}
+
+func (h *history) next() int64 { h.seq++; return h.seq }
+
+// sessionRecord is one session, as its client knows it.
+type sessionRecord struct {
+	id        int64
+	client    int
+	timeoutMS int64
+	conns     []*connRecord
+	expired   bool // the client was told so
+	contacts  []contact
+}
+
+// contact is a moment at which the server heard of a session: by its own clock of sessions.
+type contact struct {
+	life    int
+	clockMS int64
+	seq     int64
+}
+
+// connRecord is one connection: what was asked over it, and what came back.
+type connRecord struct {
+	number  int
+	session *sessionRecord
+	calls   []*call
+	items   []item // replies and events as the client has read them
+	movedAt int64  // seq at which the server gave the session to another connection; 0 is never
+}
+
+// item is one message from the server.
+type item struct {
+	call  *call // a reply; else an event
+	event change
+}
+
+// call is one request.
+type call struct {
+	request
+	xid       int32
+	session   *sessionRecord
+	conn      *connRecord
+	asked     int64     // seq
+	seenThen  wire.Zxid // history.seen when it was asked
+	end       int       // where its bytes end in the connection's stream
+	delivered int64     // seq when the server had all its bytes; 0 is never
+	clockMS   int64     // the session clock then
+	life      int
+
+	answered bool
+	zxid     wire.Zxid
+	result   result
+}
+
+func (c *call) String() string {
+	s := fmt.Sprintf("session %#x connection %d xid %d: %v", uint64(c.session.id), c.conn.number, c.xid, &c.request)
+	if c.answered {
+		s += fmt.Sprintf(" -> %v at %v", &c.result, c.zxid)
+	}
+	return s
+}
