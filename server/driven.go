@@ -13,7 +13,8 @@ import (
 // answered and says what time it is; so a simulator decides about every order of events.
 //
 // All of it happens on the goroutine of the driver. What needs other goroutines is not there: four-letter
-// words, and apply waiting for a loop that is 16 MiB behind.
+// words, apply waiting for a loop that is 16 MiB behind, and commit waiting for space on the disk: it
+// fails.
 type Driven struct {
 	s    *Server
 	net  *znet.Driven
@@ -34,6 +35,7 @@ func Drive(cfg Config, now time.Time) (*Driven, error) {
 	cfg.Words = nil
 	d := &Driven{time: now}
 	d.s = newServer(cfg, func() time.Time { return d.time })
+	d.s.driven = true
 	if err := d.s.open(); err != nil {
 		_ = d.s.closeStorage()
 		return nil, err
@@ -142,8 +144,7 @@ func (d *Driven) Sweep() {
 
 // Prepare is one step of zeroing the log's next segment.
 func (d *Driven) Prepare() (more bool) {
-	more, err := d.s.wal.Prepare()
-	return more && err == nil
+	return d.s.prepareStep()
 }
 
 // WatchDisk looks at the free space.

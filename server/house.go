@@ -2,11 +2,14 @@ package server
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"sync/atomic"
 	"time"
 
 	"paddock/snap"
 	"paddock/tree"
+	"paddock/wal"
 	"paddock/wire"
 )
 
@@ -29,6 +32,8 @@ const (
 	prepareStep = 5 * time.Millisecond
 	// defaultMinFree is kept free for the snapshot and the seal that a clean end needs.
 	defaultMinFree = 64 << 20
+	// spaceStep is the pause of a commit that waits for space.
+	spaceStep = 100 * time.Millisecond
 )
 
 func (s *Server) keepHouse() {
@@ -47,8 +52,8 @@ func (s *Server) keepHouse() {
 			continue
 		case <-t.C:
 		}
-		s.watchDisk()
 		s.prepareLog()
+		s.watchDisk()
 		if s.cfg.PurgeEvery > 0 && time.Since(lastPurge) >= s.cfg.PurgeEvery {
 			s.purge()
 			lastPurge = time.Now()
@@ -113,20 +118,28 @@ func (s *Server) writeSnapshot(view *tree.View) {
 
 // prepareLog zeroes the log's next segment, one paced step at a time.
 func (s *Server) prepareLog() {
-	for {
-		more, err := s.wal.Prepare()
-		if err != nil {
-			s.log.Warn("the log's next segment could not be prepared; commits will be slower", "err", err)
-		}
-		if !more || err != nil {
-			return
-		}
+	for s.prepareStep() {
 		select {
 		case <-s.stop:
 			return
 		case <-time.After(prepareStep):
 		}
 	}
+}
+
+// prepareStep does one step, and says whether there is more to do. Where the segment does not fit,
+// watchDisk hears of it.
+func (s *Server) prepareStep() (more bool) {
+	more, err := s.wal.Prepare()
+	switch {
+	case err == nil && !more:
+		s.noRoom.Store(false)
+	case errors.Is(err, wal.ErrNoSpace):
+		s.noRoom.Store(true)
+	case err != nil:
+		s.fatal(err) // as a failed commit is
+	}
+	return more && err == nil
 }
 
 // purge removes snapshots and log that nobody needs: at least RetainSnapshots stay, and all younger
@@ -153,27 +166,45 @@ func (s *Server) purge() {
 	}
 }
 
-// watchDisk refuses writes before the disk is full, and takes them again when there is space. What is
-// in the pipeline already still fits: the segments are written with zeros ahead of time.
+// watchDisk refuses writes before the disk is full, and takes them again when there is space: while
+// little is free, or where the log's next segment does not fit, though much may be free (a quota, or
+// large segments). What is in the pipeline already has room in the segments there are, which were
+// written with zeros ahead of time; where it comes faster than they are made, commit waits.
 func (s *Server) watchDisk() {
-	low := s.cfg.MinFreeBytes
-	if low == 0 {
-		low = defaultMinFree
-	}
+	low := cmp.Or(s.cfg.MinFreeBytes, defaultMinFree)
 	free, err := s.cfg.FS.Free(s.logDir())
 	if err != nil {
 		s.log.Warn("free space unknown", "dir", s.logDir(), "err", err)
 		return
 	}
-	switch full := s.full.Load(); {
-	case !full && free < low:
+	switch full, noRoom := s.full.Load(), s.noRoom.Load(); {
+	case !full && (free < low || noRoom):
 		s.full.Store(true)
 		s.log.Error("the disk is nearly full: writes are refused until there is space, reads go on",
-			"dir", s.logDir(), "freeBytes", free, "needBytes", low)
+			"dir", s.logDir(), "freeBytes", free, "needBytes", low, "segmentFits", !noRoom)
 		s.purge()
-	case full && free >= low+low/4:
+	case full && free >= low+low/4 && !noRoom:
 		s.full.Store(false)
 		s.log.Info("there is space again: writes are taken", "dir", s.logDir(), "freeBytes", free)
+	}
+}
+
+// awaitSpace is for a commit that finds the disk full, because it filled up between two looks of
+// watchDisk. What it holds is sequenced and cannot be refused any more. So it waits: nobody is told
+// anything, what comes later is refused, reads go on. It returns false when the server ends.
+func (s *Server) awaitSpace() bool {
+	if !s.noRoom.Swap(true) {
+		s.log.Error("the disk is full: the writes on their way wait for space, later ones are refused, reads go on",
+			"dir", s.logDir())
+	}
+	if s.driven {
+		return false
+	}
+	select {
+	case <-s.stop:
+		return false
+	case <-time.After(spaceStep):
+		return true
 	}
 }
 

@@ -92,13 +92,16 @@ type Server struct {
 	serving         atomic.Bool
 	lastCommitMS    atomic.Int64
 	full            atomic.Bool                 // the disk is nearly full: writes are refused
+	noRoom          atomic.Bool                 // the log's next segment does not fit on the disk
 	sessions        atomic.Int64                // the last session id given out
 	sinceCheckpoint struct{ txns, bytes int64 } // the apply stage's
 	checkpoints     checkpoints
 
+	driven  bool // nobody else runs: nothing may wait
 	stop    chan struct{}
 	running sync.WaitGroup
 	once    sync.Once
+	failed  sync.Once
 	started time.Time
 }
 
@@ -241,7 +244,7 @@ func (s *Server) tick() {
 func (s *Server) beat(now time.Time) {
 	s.clock.step(now)
 	s.pipe.seal(s.clock.serverMS())
-	if s.full.Load() {
+	if s.full.Load() || s.noRoom.Load() {
 		return // nobody expires who could not write either
 	}
 	if due := s.table.Expire(s.clock.sessionMS(), nil); len(due) > 0 {
@@ -279,7 +282,7 @@ func (s *Server) call(f func(t *tree.Tree)) bool {
 
 // sequence implements stages.
 func (s *Server) sequence(w *work) {
-	refuse := s.full.Load()
+	refuse := s.full.Load() || s.noRoom.Load()
 	s.seq.begin(s.clock.now().UnixMilli())
 	w.txns.Reset()
 	for _, b := range w.batches {
@@ -324,7 +327,12 @@ func (s *Server) commit(ws []*work) error {
 	}
 	at, digest := s.apply.checkpoint()
 	start := s.clock.now()
-	if err := s.wal.Commit(first.txns, at, at, digest); err != nil {
+	err := s.wal.Commit(first.txns, at, at, digest)
+	for errors.Is(err, wal.ErrNoSpace) && s.awaitSpace() {
+		start = s.clock.now()
+		err = s.wal.Commit(first.txns, at, at, digest)
+	}
+	if err != nil {
 		return err
 	}
 	s.timeSync(s.clock.now().Sub(start))
@@ -364,12 +372,15 @@ func (s *Server) idle(nowMS int64) error {
 }
 
 // fatal implements stages: the log has failed, and nothing may be acknowledged any more (fsync-once).
+// OnFatal is told once: housekeeping may find the failure, too.
 func (s *Server) fatal(err error) {
 	s.serving.Store(false)
-	s.log.Error("the log failed; the server stops", "err", err)
-	if s.cfg.OnFatal != nil {
-		s.cfg.OnFatal(err)
-	}
+	s.failed.Do(func() {
+		s.log.Error("the log failed; the server stops", "err", err)
+		if s.cfg.OnFatal != nil {
+			s.cfg.OnFatal(err)
+		}
+	})
 }
 
 // Addrs returns the addresses the server listens on.
