@@ -141,7 +141,9 @@ func (c *client) greet(l *link) {
 		c.forgetWatches()
 	}
 	out, mark := wire.BeginFrame(nil)
-	l.send(wire.EndFrame(q.Append(out), mark))
+	out = wire.EndFrame(q.Append(out), mark)
+	l.hello = len(out)
+	l.send(out)
 }
 
 // ask sends a request.
@@ -217,9 +219,6 @@ func (c *client) connected(frame []byte) {
 	}
 	if s.id != 0 {
 		w.marks["session taken up again"]++
-	}
-	if s.id == 0 {
-		s.contacts = append(s.contacts, w.contact())
 	}
 	s.id, s.timeoutMS = p.SessionID, int64(p.TimeOut)
 	c.ready = true

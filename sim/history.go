@@ -42,6 +42,7 @@ type connRecord struct {
 	session *sessionRecord
 	calls   []*call
 	items   []item // replies and events as the client has read them
+	owner   bool   // the server has given it the session
 	movedAt int64  // seq at which the server gave the session to another connection; 0 is never
 }
 

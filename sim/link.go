@@ -24,6 +24,7 @@ type link struct {
 	up      []byte // on its way to the server
 	sent    int    // bytes the client has sent, ever
 	taken   int    // bytes the server was given, ever
+	hello   int    // where the handshake ends; 0 when the server has it
 	pending int    // the first of record.calls that the server does not have whole
 
 	kernel []byte // on its way to the client
@@ -134,6 +135,10 @@ func (l *link) arrive() {
 
 // delivered notes which requests the server has whole.
 func (l *link) delivered() {
+	if l.hello > 0 && l.taken >= l.hello {
+		l.hello = 0
+		l.record.session.contacts = append(l.record.session.contacts, l.w.contact())
+	}
 	calls := l.record.calls
 	for l.pending < len(calls) && calls[l.pending].end <= l.taken {
 		c := calls[l.pending]
@@ -218,14 +223,14 @@ func (w *world) moved(l *link, frame []byte) {
 	if p.Decode(&r) != nil || p.SessionID == 0 {
 		return
 	}
+	l.record.owner = true
 	at := w.history.next()
 	for _, s := range w.history.sessions {
 		if s.id != p.SessionID {
 			continue
 		}
-		s.contacts = append(s.contacts, w.contact())
 		for _, c := range s.conns {
-			if c != l.record && c.movedAt == 0 {
+			if c.owner && c != l.record && c.movedAt == 0 {
 				c.movedAt = at
 			}
 		}
