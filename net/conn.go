@@ -66,6 +66,7 @@ type Conn struct {
 	out      []byte // replies of this turn; nil when there are none
 	mark     int    // where the frame begun by Begin starts in out
 	deadline int64  // ms on the engine's clock; 0 = none
+	owed     int    // of unsent, what counts against the limit for all
 	drained  int    // bytes thrown away in phaseDrain
 }
 
@@ -319,8 +320,10 @@ func (c *Conn) write() {
 		}
 	}
 	unsent := c.tr.OutboundBuffered()
+	inAll := c.owe(unsent)
 	switch {
-	case unsent > c.loop.cfg.OutCutBytes:
+	case unsent > c.loop.cfg.OutCutBytes,
+		unsent > c.loop.cfg.OutPauseBytes && inAll > int64(c.loop.cfg.OutTotalBytes):
 		c.loop.stats.Cut++
 		c.Cut()
 	case c.lingers:
@@ -331,6 +334,20 @@ func (c *Conn) write() {
 	case unsent > 0 && c.parked:
 		c.loop.watch(c)
 	}
+}
+
+// owe counts what a choked connection has not read, and returns what all of them together have not:
+// many who read nothing must not add up to more memory than there is.
+func (c *Conn) owe(unsent int) (inAll int64) {
+	if unsent <= c.loop.cfg.OutPauseBytes {
+		unsent = 0
+	}
+	more := int64(unsent - c.owed)
+	c.owed = unsent
+	if more == 0 {
+		return c.loop.engine.owed.Load()
+	}
+	return c.loop.engine.owed.Add(more)
 }
 
 // halve closes our half once everything is sent.
@@ -360,6 +377,9 @@ func (c *Conn) check(now int64) bool {
 		return c.phase != phaseClosed
 	}
 	slow := c.pushParked()
+	if c.tr != nil {
+		c.owe(c.tr.OutboundBuffered())
+	}
 	if c.choked && c.tr != nil && c.tr.OutboundBuffered() <= c.loop.cfg.OutPauseBytes/2 {
 		c.choked = false
 		c.serveAgain()

@@ -273,6 +273,41 @@ func TestAFullInputWithRepliesOfThisTurnIsNotCut(t *testing.T) {
 	}
 }
 
+// Many who read nothing, none of them over his own limit, must not add up without bound.
+func TestAllUnsentTogetherIsBounded(t *testing.T) {
+	const clients = 20
+	m := newMachine(Config{OutPauseBytes: 10_000, OutCutBytes: 1 << 20, OutTotalBytes: 100_000})
+	cut := 0
+	var alive []*fakeTransport
+	for range clients {
+		c, f := m.connect()
+		c.Handshaken()
+		f.room = 0
+		for range 20 { // events: they come whether it is served or not
+			c.Send(make([]byte, 1000))
+			m.l.endTurn()
+		}
+		if f.closed {
+			cut++
+		} else {
+			alive = append(alive, f)
+		}
+	}
+	if cut == 0 || len(alive) < 4 {
+		t.Fatalf("%d of %d were cut; want some, and not those who came before the limit", cut, clients)
+	}
+	if owed := m.l.engine.owed.Load(); owed > 110_000 {
+		t.Errorf("%d bytes are unsent in all, the limit is 100,000", owed)
+	}
+	for _, f := range alive {
+		f.read(1 << 20)
+	}
+	m.later(100)
+	if owed := m.l.engine.owed.Load(); owed != 0 {
+		t.Errorf("%d bytes count as unsent when everything was read or cut", owed)
+	}
+}
+
 // Who neither reads nor stops sending is cut.
 func TestFullBothWaysIsCut(t *testing.T) {
 	m := newMachine(Config{InParkBytes: 10_000, MaxFrameBytes: 1000, OutPauseBytes: 2000})

@@ -13,7 +13,8 @@
 // write.
 //
 // Limits, all of them per Config: frame length, connections per address and in all, time until the
-// handshake, unsent bytes (over OutPauseBytes a connection is not served, over OutCutBytes it is cut)
+// handshake, unsent bytes (over OutPauseBytes a connection is not served, over OutCutBytes, or with
+// all others over OutTotalBytes, it is cut)
 // and unserved bytes (over InParkBytes the connection is parked: its descriptor leaves the loop until
 // there is room, so that the kernel's window slows the client down). This is the invariant `bounded`
 // for everything a client can send or refuse to read.

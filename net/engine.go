@@ -31,6 +31,7 @@ type Config struct {
 	HandshakeMS   int // time until the handshake is done [10,000 ms]
 	OutPauseBytes int // unsent bytes over which a connection is not served [1 MiB]
 	OutCutBytes   int // unsent bytes over which it is cut [64 MiB]
+	OutTotalBytes int // unsent bytes of all choked connections over which the next that grows is cut [256 MiB]
 	InParkBytes   int // unserved bytes over which it is parked [4 MiB, at least two frames]
 
 	// IsWord reports whether four bytes are a four-letter word.
@@ -53,6 +54,7 @@ func (c *Config) setDefaults() {
 	def(&c.HandshakeMS, 10_000)
 	def(&c.OutPauseBytes, 1<<20)
 	def(&c.OutCutBytes, 64<<20)
+	def(&c.OutTotalBytes, 256<<20)
 	def(&c.InParkBytes, max(4<<20, 2*c.MaxFrameBytes))
 }
 
@@ -62,6 +64,7 @@ type Engine struct {
 	cfg   Config
 	loops []*Loop
 	clock atomic.Int64 // ms since start, stored by tick
+	owed  atomic.Int64 // unsent bytes of choked connections, all together
 
 	mu       sync.Mutex // guards what follows; taken when a connection comes or goes, never for its bytes
 	byLoop   map[gnet.EventLoop]*Loop

@@ -171,6 +171,7 @@ func (l *Loop) remove(c *Conn) {
 		return
 	}
 	c.phase = phaseClosed
+	c.owe(0)
 	l.handler.Closed(c)
 	l.slots[c.id.Slot()] = nil
 	l.free = append(l.free, c.id.Slot())
