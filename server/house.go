@@ -68,8 +68,8 @@ func (s *Server) keepHouse() {
 // countForCheckpoint runs in the apply stage: it asks for a snapshot when enough was logged.
 func (s *Server) countForCheckpoint(w *work) {
 	n := &s.sinceCheckpoint
-	n.txns += int64(w.txns.Len())
-	n.bytes += w.txns.Size()
+	n.txns += w.logged
+	n.bytes += w.loggedBytes
 	byCount := s.cfg.SnapCount > 0 && n.txns >= int64(s.cfg.SnapCount)
 	bySize := s.cfg.SnapBytes > 0 && n.bytes >= s.cfg.SnapBytes
 	if !byCount && !bySize || s.checkpoints.running.Load() {

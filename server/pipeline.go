@@ -54,12 +54,15 @@ type work struct {
 	batches []*batch
 	txns    *wal.Batch // the transactions, encoded once, in the order of the entries
 	bytes   int        // of the batches, for the bound
+
+	// What the sequencer put into txns; commit may put others behind it.
+	logged, loggedBytes int64
 }
 
 const (
 	workers = 3 // one for each stage
 	// maxQueuedBytes is where loops stop serving connections that write.
-	maxQueuedBytes = 32 << 20
+	maxQueuedBytes = 16 << 20
 	keptWorks      = 8
 )
 

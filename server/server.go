@@ -303,6 +303,7 @@ func (s *Server) sequence(w *work) {
 			}
 		}
 	}
+	w.logged, w.loggedBytes = int64(w.txns.Len()), w.txns.Size()
 }
 
 // refuseWrite answers a write while the disk is full, with an error that all clients know and retry.
