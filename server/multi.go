@@ -11,16 +11,12 @@ import (
 // the culprit, as ZooKeeper's does; whoever applies it sees the error and changes nothing.
 func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
 	ops, err := wire.NewMultiIter(body, wire.MultiWrite)
-	nullPath, nullACL := false, false
-	if err == nil {
-		nullPath, nullACL = nulls(ops)
-	}
-	if nullACL { // Java cannot read such a list in a multi: as a record that cannot be decoded
+	if err == wire.ErrNullACL { // nor does it cost Java a zxid
 		e.code, e.zxid = wire.MarshallingError, 0
 		return dst
 	}
 	zxid := s.take(e)
-	if err != nil || nullPath { // wherever the null path is, Java fails the request, not the operation
+	if err != nil || nullPathIn(ops) { // wherever the null path is, Java fails the request, not the operation
 		return s.errorTxn(e, dst, wire.MarshallingError)
 	}
 	if code := s.admitted(e); code != wire.OK {
@@ -50,23 +46,6 @@ func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
 	}
 	binary.BigEndian.PutUint32(dst[countAt:], uint32(n))
 	return dst
-}
-
-// nulls reports whether any operation has a null path, or makes a node with a null list of ACLs.
-func nulls(ops wire.MultiIter) (path, acl bool) {
-	var q subRequest
-	for ops.Next() {
-		r := ops.Body()
-		if q.decode(ops.Op(), &r) != nil {
-			continue // subTxn meets it again
-		}
-		path = path || q.path == nil
-		switch q.op {
-		case wire.OpCreate, wire.OpCreate2, wire.OpCreateContainer: // a createTTL fails alone
-			acl = acl || q.acl.Null()
-		}
-	}
-	return path, acl
 }
 
 // subTxn appends one operation as (type, length, body); on failure dst comes back as it was.

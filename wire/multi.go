@@ -35,7 +35,7 @@ type MultiIter struct {
 
 // NewMultiIter checks the body of a multi request. An operation that is not allowed, a record cut
 // short or a create with flags that cannot be makes the whole undecodable: nothing of it is
-// executed. The first header that says done ends it, whatever else it says, and nothing behind it
+// executed, and the first fault is what err says. The first header that says done ends it, whatever else it says, and nothing behind it
 // is looked at. Source: MultiOperationRecord, Op.create; compared with 3.9.5 over every op, flag
 // and sign of TTL.
 func NewMultiIter(body []byte, kind MultiKind) (MultiIter, error) {
@@ -49,29 +49,35 @@ func NewMultiIter(body []byte, kind MultiKind) (MultiIter, error) {
 		if done {
 			return MultiIter{r: NewReader(body), kind: kind}, nil
 		}
-		if !skipOperation(&r, op, kind) {
-			return MultiIter{}, ErrOperation
-		}
-		if r.Err() != nil {
-			return MultiIter{}, r.Err()
+		if err := skipOperation(&r, op, kind); err != nil {
+			return MultiIter{}, err
 		}
 	}
 }
 
-// skipOperation takes the record of one operation, and says whether it may stand in such a multi.
-func skipOperation(r *Reader, op Op, kind MultiKind) bool {
+// skipOperation takes the record of one operation, and says why it cannot stand in such a multi.
+func skipOperation(r *Reader, op Op, kind MultiKind) error {
 	switch {
 	case kind == MultiRead && (op == OpGetData || op == OpGetChildren):
 		r.Buffer()
 		r.Bool()
-		return true
+		return r.err
 	case kind == MultiRead:
-		return false
+		return ErrOperation
 	}
 	switch op {
 	case OpCreate, OpCreate2, OpCreateContainer:
-		flags := skipCreate(r)
-		return flags >= FlagsPersistent && flags <= FlagsContainer // no TTL came with them
+		acl, flags := skipCreate(r)
+		switch {
+		case r.err != nil:
+			return r.err
+		case flags < FlagsPersistent || flags > FlagsSequentialTTL:
+			return ErrOperation
+		case acl.Null():
+			return ErrNullACL
+		case flags > FlagsContainer: // no TTL came with them
+			return ErrOperation
+		}
 	case OpCreateTTL:
 		skipCreate(r)
 		r.Long()
@@ -83,16 +89,16 @@ func skipOperation(r *Reader, op Op, kind MultiKind) bool {
 		r.Buffer()
 		r.Int()
 	default:
-		return false
+		return ErrOperation
 	}
-	return true
+	return r.err
 }
 
-func skipCreate(r *Reader) (flags int32) {
+func skipCreate(r *Reader) (acl ACLVec, flags int32) {
 	r.Buffer()
 	r.Buffer()
-	r.ACLs()
-	return r.Int()
+	acl = r.ACLs()
+	return acl, r.Int()
 }
 
 // Next goes to the next operation, if there is one.
@@ -100,7 +106,7 @@ func (m *MultiIter) Next() bool {
 	op, done := m.r.Op(), m.r.Bool()
 	m.r.Int()
 	start := m.r.rest
-	if done || !skipOperation(&m.r, op, m.kind) || m.r.err != nil {
+	if done || skipOperation(&m.r, op, m.kind) != nil {
 		m.r.rest = nil // stay at the end
 		return false
 	}

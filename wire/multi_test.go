@@ -78,6 +78,32 @@ func TestMultiReadsCreatesAsJavaDoes(t *testing.T) {
 	}
 }
 
+// Java fails over a null list of ACLs behind an unknown flag and a record cut short, and before all else.
+func TestNullACLInMulti(t *testing.T) {
+	null := func(flags int32) *CreateRequest { return &CreateRequest{[]byte("/a"), nil, ACLVec(nullCount), flags} }
+	del := &DeleteRequest{[]byte("/a"), -1}
+	cut := multiOf(OpCreate, null(0))
+	for _, c := range []struct {
+		name string
+		body []byte
+		want error
+	}{
+		{"alone", multiOf(OpCreate, null(0)), ErrNullACL},
+		{"in a create2", multiOf(OpCreate2, null(3)), ErrNullACL},
+		{"in a createContainer", multiOf(OpCreateContainer, null(4)), ErrNullACL},
+		{"with a flag that wants a TTL", multiOf(OpCreate, null(5)), ErrNullACL},
+		{"with an unknown flag", multiOf(OpCreate, null(7)), ErrOperation},
+		{"before what cannot stand there", multiOf(OpCreate, null(0), OpMulti, del), ErrNullACL},
+		{"behind what cannot stand there", multiOf(OpMulti, del, OpCreate, null(0)), ErrOperation},
+		{"in a record cut short", cut[:len(cut)-MultiHeaderBytes-1], ErrShort},
+		{"in a createTTL", multiOf(OpCreateTTL, &CreateTTLRequest{*null(5), 1}), nil},
+	} {
+		if _, err := NewMultiIter(c.body, MultiWrite); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
 func TestMultiAllowsTheOperationsOfItsKindOnly(t *testing.T) {
 	writes := map[Op]bool{
 		OpCreate: true, OpCreate2: true, OpCreateContainer: true, OpCreateTTL: true, OpDelete: true,
@@ -92,7 +118,7 @@ func TestMultiAllowsTheOperationsOfItsKindOnly(t *testing.T) {
 		}
 		for kind, allowed := range map[MultiKind]map[Op]bool{MultiWrite: writes, MultiRead: reads} {
 			_, err := NewMultiIter(multiOf(op, rec), kind)
-			if (err == nil) != allowed[op] {
+			if errors.Is(err, ErrOperation) == allowed[op] {
 				t.Errorf("%v in a multi of kind %d: %v, allowed %v", op, kind, err, allowed[op])
 			}
 		}

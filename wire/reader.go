@@ -12,6 +12,9 @@ var (
 	ErrLength = errors.New("wire: impossible length")
 	// ErrOperation: a multi has an operation that cannot stand in it.
 	ErrOperation = errors.New("wire: operation not allowed in this multi")
+	// ErrNullACL: a multi makes a node with a null list of ACLs, which Java fails over while it decodes;
+	// its createTTL does not.
+	ErrNullACL = errors.New("wire: null list of ACLs in a multi")
 )
 
 // Reader takes a record apart. Everything it returns aliases the frame it was made of and is valid
