@@ -96,7 +96,7 @@ func (c *rawClient) answers(n int) error {
 		b := c.in[:have+got]
 		for len(b) >= 4 && len(b) >= 4+int(binary.BigEndian.Uint32(b)) {
 			if code := wire.Code(binary.BigEndian.Uint32(b[16:])); code != wire.OK {
-				return fmt.Errorf("answered with %v", code)
+				return fmt.Errorf("answered with %w", code)
 			}
 			b = b[4+binary.BigEndian.Uint32(b):]
 			n--

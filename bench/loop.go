@@ -47,6 +47,7 @@ type loop struct {
 	now        int64
 	dry        bool // there is no more to send, though there were time
 	turn       int  // open loop: the connection whose turn it is
+	closed     bool // open loop: the time was over, and the last of what was due is sent
 	dirty      []*conn
 	inflight   int   // requests outstanding, and events that are expected
 	unanswered int64 // due in the window, and given up
@@ -109,7 +110,7 @@ func (l *loop) close() {
 
 // run is one phase: it returns when all that was sent is answered, or will not be.
 func (l *loop) run(p *phase) error {
-	l.phase, l.dry, l.inflight, l.unanswered = p, false, 0, 0
+	l.phase, l.dry, l.closed, l.inflight, l.unanswered = p, false, false, 0, 0
 	l.now = l.clock.now()
 	l.begin()
 	var events [256]unix.EpollEvent
@@ -373,8 +374,15 @@ func (l *loop) push(c *conn, k kind, at int64) {
 }
 
 // sendDue sends what is due by now, each on the next connection that has room.
+//
+// The turn that finds the time over sends once more: what was due since the turn before is late by the
+// length of a turn, and not forgotten. What finds no room then is given up (end).
 func (l *loop) sendDue() {
-	for l.sending() {
+	if l.closed {
+		return
+	}
+	l.closed = l.now >= l.until
+	for !l.dry && !l.stop.Load() {
 		at, ok := l.rate.due()
 		if !ok || at > l.now {
 			return

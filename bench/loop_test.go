@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,6 +188,123 @@ func TestALostConnectionIsPartOfTheResult(t *testing.T) {
 	}
 	if len(res.Lost) != 1 || res.Ops != 10 || res.Unanswered != 2 || res.Latency.Count != 12 {
 		t.Errorf("got %d lost, %d answers, %d unanswered, %d latencies, want 1, 10, 2, 12", len(res.Lost), res.Ops, res.Unanswered, res.Latency.Count)
+	}
+}
+
+// openLoop is a loop of one connection at 1000 requests per second for 100 ms, without a socket: the
+// test is its clock and its server.
+func openLoop(t *testing.T, window int) (*loop, *conn) {
+	t.Helper()
+	o := DefaultOptions("a:1")
+	m, err := newMix(&o, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rate := newSchedule(0, 100*ms, 1000, 0, 1)
+	c := &conn{fd: -1, sent: make([]request, ringSize(window))}
+	l := &loop{conns: []*conn{c}, alive: 1, stop: new(atomic.Bool), phase: &phase{
+		source: m, rec: newRecorder(0, 100*ms), rate: &rate, until: 100 * ms, left: unlimited, window: window,
+	}}
+	return l, c
+}
+
+// answerNext lets n replies come in at a time.
+func answerNext(t *testing.T, l *loop, c *conn, now int64, n int) {
+	t.Helper()
+	var b []byte
+	for i := range n {
+		var mark int
+		b, mark = wire.BeginFrame(b)
+		h := wire.ReplyHeader{Xid: xid(c.head + uint32(i)), Zxid: 1}
+		b = wire.EndFrame(h.Append(b), mark)
+	}
+	l.now = now
+	if rest, err := l.frames(c, b); err != nil || len(rest) > 0 {
+		t.Fatalf("%d bytes left, %v", len(rest), err)
+	}
+	l.rec.flush(now)
+}
+
+func TestLatencyOfAnOpenLoopCountsFromWhenARequestWasDue(t *testing.T) {
+	l, c := openLoop(t, 2)
+	l.now = 10 * ms
+	l.sendDue() // eleven are due, two have room
+	if c.outstanding() != 2 {
+		t.Fatalf("%d outstanding, want the 2 that have room", c.outstanding())
+	}
+	answerNext(t, l, c, 50*ms, 2)
+	l.sendDue() // due at 2 and 3 ms, written at 50 ms
+	answerNext(t, l, c, 60*ms, 2)
+	got := newLatency(l.rec.histogram(kindGet))
+	want := []float64{57e3, 60e3} // 50-0, 50-1, 60-2, 60-3: all but 49 ms to 58 ms
+	if got.Count != 4 || got.Max < want[0] || got.Max > want[1] || got.Mean < 53e3 || got.Mean > 54e3 {
+		t.Errorf("got %d latencies, %v, want 49, 50, 57 and 58 ms", got.Count, got)
+	}
+	if late := newLatency(l.rec.late); late.Count != 4 || late.Max < 47e3 {
+		t.Errorf("sent late by %v (%d), want up to 48 ms", late, late.Count)
+	}
+}
+
+func TestTheLastTurnOfAnOpenLoopSendsWhatWasDue(t *testing.T) {
+	l, c := openLoop(t, 1000)
+	for _, turn := range []struct{ now, want int64 }{{0, 1}, {95 * ms, 96}, {103 * ms, 100}, {150 * ms, 100}} {
+		l.now = turn.now
+		if l.sendDue(); int64(c.outstanding()) != turn.want {
+			t.Errorf("at %d ms: %d sent, want %d", turn.now/ms, c.outstanding(), turn.want)
+		}
+	}
+}
+
+func TestWhatFindsNoRoomIsGivenUpAndRecorded(t *testing.T) {
+	l, c := openLoop(t, 10)
+	for _, now := range []int64{0, 50 * ms, 101 * ms, 102 * ms} {
+		l.now = now
+		l.sendDue()
+	}
+	answerNext(t, l, c, 110*ms, 10)
+	if l.sendDue(); c.outstanding() != 0 {
+		t.Errorf("%d sent when the time was over, want none though there is room", c.outstanding())
+	}
+	l.end()
+	if l.unanswered != 90 || l.rec.givenUp.TotalCount() != 90 {
+		t.Errorf("%d given up, %d recorded, want 90", l.unanswered, l.rec.givenUp.TotalCount())
+	}
+	if got := newLatency(l.rec.givenUp); got.Max < 99e3 || got.Max > 101e3 {
+		t.Errorf("waited %v, want up to 100 ms: the first was due at 10 ms and it is 110", got)
+	}
+}
+
+func TestARunThatIsInterruptedAwaitsItsAnswersAndCleansUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var deletes atomic.Int32
+	addr := scripted(t, func(c net.Conn) {
+		for n := 0; ; n++ {
+			b, err := readFrame(c)
+			if err != nil {
+				return
+			}
+			if n == setupRequests+5 {
+				cancel()
+				<-time.After(300 * time.Millisecond) // the loop looks every 100 ms: it would give up meanwhile
+			}
+			if wire.Op(binary.BigEndian.Uint32(b[4:])) == wire.OpDelete {
+				deletes.Add(1)
+			}
+			answer(c, int32(binary.BigEndian.Uint32(b)), wire.OK, 0)
+		}
+	})
+	o := one(addr)
+	o.Count, o.Duration, o.Keep = 0, time.Minute, false
+	res, err := Measure(ctx, o, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Ops < 6 || res.Ops > 10 || res.Unanswered > 0 || len(res.Lost) > 0 || res.Seconds > 30 {
+		t.Errorf("got %+v, want the requests that were written before the interrupt, all answered", res)
+	}
+	if got := deletes.Load(); got < setupRequests {
+		t.Errorf("%d nodes deleted, want all %d that setup has made", got, setupRequests)
 	}
 }
 

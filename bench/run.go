@@ -58,7 +58,7 @@ func Measure(ctx context.Context, o Options, w io.Writer) (*Result, error) {
 	if err := r.setup(); err != nil {
 		return nil, fmt.Errorf("bench: setup: %w", err)
 	}
-	res, err := r.measure(ctx)
+	res, err := r.measure()
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +264,7 @@ func (r *runner) cleanup() error {
 }
 
 // measure is the phase that all is about: warm-up and window.
-func (r *runner) measure(ctx context.Context) (*Result, error) {
+func (r *runner) measure() (*Result, error) {
 	start := r.clock.now()
 	from := start + int64(r.o.Warmup)
 	to := from + int64(r.o.Duration)

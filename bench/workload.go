@@ -2,7 +2,6 @@ package bench
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 
 	"paddock/wire"
@@ -286,9 +285,4 @@ func (w *walk) append(dst []byte, xid int32) ([]byte, kind, bool) {
 		putDigits(dst[start+at:], n)
 	}
 	return dst, w.template.kind, true
-}
-
-// String is for failures: what was being sent.
-func (t *template) String() string {
-	return fmt.Sprintf("%s (%d bytes)", kindNames[t.kind], len(t.frame))
 }
