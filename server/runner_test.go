@@ -26,7 +26,7 @@ var runnerStart = time.UnixMilli(1_700_000_000_000)
 // runnerConfig is a server on a disk in memory with small segments.
 func runnerConfig(d *vfs.Sim) Config {
 	c := config("/data")
-	c.FS, c.SegmentBytes, c.ExtendedTypes, c.Loops = d, 8<<10, true, 1
+	c.FS, c.SegmentBytes, c.ExtendedTypes, c.Loops = d, 16<<10, true, 1
 	return c
 }
 
@@ -92,7 +92,11 @@ func (r *runner) together(qs ...request) ([]wire.Code, error) {
 	r.d.SetTime(r.now)
 	b := newBatch(0)
 	for _, q := range qs {
-		b.add(entry{kind: kindWrite, op: q.op, sess: q.sess, ids: r.ids}, q.body)
+		e := entry{kind: kindWrite, op: q.op, sess: q.sess}
+		if q.sess != nil {
+			e.ids = r.ids
+		}
+		b.add(e, q.body)
 	}
 	s.pipe.put(b)
 	r.d.Run(Sequence, 1)
