@@ -19,6 +19,10 @@ type Driven struct {
 	s    *Server
 	net  *znet.Driven
 	time time.Time
+
+	// Of defects.go alone, else nil: they run before a bell is answered, and before a beat.
+	defectiveAnswer func(loop int)
+	defectiveBeat   func(now time.Time)
 }
 
 // Stage is a step of the pipeline.
@@ -60,11 +64,19 @@ func (d *Driven) Closed(c *znet.Conn) { d.net.Closed(c) }
 func (d *Driven) Rung(loop int) bool { return d.net.Rung(loop) }
 
 // Answer is the turn of a loop whose bell was rung.
-func (d *Driven) Answer(loop int) { d.net.Answer(loop) }
+func (d *Driven) Answer(loop int) {
+	if d.defectiveAnswer != nil {
+		d.defectiveAnswer(loop)
+	}
+	d.net.Answer(loop)
+}
 
 // Beat is a step of time: sessions expire, an idle log is sealed, connections run out of time.
 func (d *Driven) Beat(now time.Time) {
 	d.time = now
+	if d.defectiveBeat != nil {
+		d.defectiveBeat(now)
+	}
 	d.net.SetClock(now.Sub(d.s.started).Milliseconds())
 	d.s.beat(now)
 }
@@ -93,7 +105,6 @@ func (d *Driven) Waiting(st Stage) int {
 func (d *Driven) Run(st Stage, n int) {
 	p := d.s.pipe
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	switch st {
 	case Sequence:
 		p.intake = take(&p.intake, n, p.runSequence)
@@ -102,6 +113,7 @@ func (d *Driven) Run(st Stage, n int) {
 	case Apply:
 		p.toApply = take(&p.toApply, n, p.runApply)
 	}
+	p.mu.Unlock() // not deferred: a stage that panics does not hold it
 }
 
 // take has run see the first n of a queue only, and returns the queue as it is afterwards.

@@ -32,6 +32,7 @@ type plan struct {
 	crashEvery, dropEvery, pauseEvery, vanishEvery, closeEvery int64 // means; 0 is never
 	powerCut                                                   float64
 	midway                                                     float64 // share of crashes that hit in the middle of a stage
+	diskBusy, applyBusy                                        float64 // share of the steps that find the stage busy
 	hop                                                        float64 // share of drops that leave the server's end open
 	slowReader                                                 float64
 	socketBytes                                                int
@@ -77,6 +78,9 @@ func newPlan(d dice) plan {
 	p.closeEvery = sometimes(0.5, 0.5*s, 100*s)
 	if d.chance(0.3) {
 		p.slowReader = d.Float64()
+	}
+	if d.chance(0.4) {
+		p.diskBusy, p.applyBusy = 0.95*d.Float64(), 0.95*d.Float64()
 	}
 	for _, o := range everyOp {
 		if d.chance(0.75) {

@@ -271,13 +271,16 @@ func (w *world) config() server.Config {
 
 // start starts the server on what the disk has.
 func (w *world) start() {
+	if m := w.opts.Mutant; m != nil && m.disk != nil {
+		m.disk(w)
+	}
 	if err := w.disk.MkdirAll("/data"); err != nil {
 		w.fail("%v", err)
 		return
 	}
 	w.life++
 	w.sessionMS, w.beatAt, w.pausedUntil, w.stepping, w.crashSoon = 0, w.now, 0, false, false
-	srv, err := server.DriveWith(w.defects(), w.config(), w.wall())
+	srv, err := server.DriveWith(w.defect(), w.config(), w.wall())
 	if err != nil {
 		w.fail("the server does not start: %v\n%s", err, w.disk.Tree())
 		return
@@ -293,11 +296,11 @@ func (w *world) start() {
 
 func (w *world) contact() contact { return contact{w.life, w.sessionMS, w.history.next()} }
 
-func (w *world) defects() []server.Defect {
-	if w.opts.Mutant == nil || w.opts.Mutant.defect == "" {
-		return nil
+func (w *world) defect() server.Defect {
+	if w.opts.Mutant == nil {
+		return ""
 	}
-	return []server.Defect{w.opts.Mutant.defect}
+	return w.opts.Mutant.defect
 }
 
 // stop ends the server in good order.
@@ -378,8 +381,9 @@ func (w *world) runnable() bool {
 // step runs one stage, or answers one bell: whichever is drawn of those that can.
 func (w *world) step() {
 	var can []func()
+	busy := [...]float64{server.Commit: w.plan.diskBusy, server.Apply: w.plan.applyBusy}
 	for st := server.Sequence; st <= server.Apply; st++ {
-		if w.srv.Waiting(st) > 0 {
+		if w.srv.Waiting(st) > 0 && !w.dice.chance(busy[st]) {
 			can = append(can, func() { w.stage(st) })
 		}
 	}
@@ -552,17 +556,25 @@ func (w *world) dropOne() {
 
 func (w *world) closeOne() {
 	if c := w.someClient(); c.link != nil && c.ready && !c.closing {
+		if w.dice.chance(0.5) { // it is on its way when the session closes
+			c.ask(&request{op: wire.OpCreate, path: w.path(), flags: wire.FlagsEphemeral, perms: wire.PermAll, data: c.value()})
+		}
 		c.ask(&request{op: wire.OpCloseSession})
 	}
 }
 
-// vanishOne has a client fall silent, for less or more than its session lives.
+// vanishOne has a client fall silent, for less or more than its session lives. It may come back over the
+// same connection, at the very moment at which its session ends.
 func (w *world) vanishOne() {
 	c := w.someClient()
-	if c.link != nil {
+	away := w.dice.around(int64(c.wanted) * ms)
+	if c.link == nil || w.dice.chance(0.5) {
+		away = int64(c.wanted)*ms + w.dice.Int64N(2*int64(w.plan.tickMS)*ms)
+		w.note("client %d is silent for %d ms", c.number, away/ms)
+	} else {
 		c.drop("it vanishes", w.dice.chance(0.5))
 	}
-	c.away = w.now + w.dice.around(int64(c.wanted)*ms)
+	c.away = w.now + away
 }
 
 // pause stops the process for a while; bytes for it wait.
