@@ -218,14 +218,15 @@ func fuzzMulti(t *testing.T, data []byte, kind MultiKind) {
 	}
 }
 
-// isFlawedCreate reports whether p was a createTTL with flags that cannot be. It walks as a create
-// that is to fail alone; written so, it fails the whole multi.
+// isFlawedCreate reports whether p was a createTTL with flags that cannot be, or with a null list of
+// ACLs. It walks as a create that is to fail alone; written so, it fails the whole multi.
 func isFlawedCreate(p multiPart) bool {
-	if p.op != OpCreate {
+	if p.op != OpCreate && p.op != OpCreateContainer {
 		return false
 	}
-	flags := flagsOf(p.body)
-	return flags < FlagsPersistent || flags > FlagsEphemeralSequential
+	r := NewReader(p.body)
+	acl, flags := skipCreate(&r)
+	return acl.Null() || p.op == OpCreate && (flags < FlagsPersistent || flags > FlagsEphemeralSequential)
 }
 
 func samePart(a, b multiPart) bool {
