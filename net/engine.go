@@ -28,6 +28,8 @@ type Config struct {
 	MaxPerAddress  int // connections from one address, 0 = no limit; key maxClientCnxns
 	MaxConnections int // connections in all, 0 = no limit; key maxCnxns
 
+	KeepAlive time.Duration // idle time until TCP asks whether the peer is there, 0 = never; key clientTcpKeepAlive
+
 	HandshakeMS   int // time until the handshake is done [10,000 ms]
 	OutPauseBytes int // unsent bytes over which a connection is not served [1 MiB]
 	OutCutBytes   int // unsent bytes over which it is cut [64 MiB]
@@ -135,6 +137,7 @@ func (e *Engine) run() error {
 			gnet.WithLoadBalancing(gnet.RoundRobin),
 			gnet.WithReuseAddr(true),
 			gnet.WithTCPNoDelay(gnet.TCPNoDelay),
+			gnet.WithTCPKeepAlive(e.cfg.KeepAlive),
 			gnet.WithReadBufferCap(64<<10),
 			gnet.WithLogger(gnetLog{e.cfg.Log}))
 	}()

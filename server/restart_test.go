@@ -168,3 +168,19 @@ func TestAPowerCutLosesNothingAcknowledged(t *testing.T) {
 		stop(t, again)
 	}
 }
+
+// datadir.autocreate=false guards against a disk that is not mounted.
+func TestADirectoryThatIsMissingIsNotMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mount")
+	guarded := func(c *Config) { c.NoAutoCreate = true }
+	if _, err := Start(config(dir, guarded)); err == nil || !strings.Contains(err.Error(), dir+" has to be there, for datadir.autocreate is false") {
+		t.Errorf("start: %v", err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("it was made")
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	startIn(t, dir, guarded)
+}

@@ -27,8 +27,9 @@ type Config struct {
 	Loops    int      // event loops; 0 = one per core
 	ServerID uint8    // top byte of session ids; 1 where there is no myid
 
-	DataDir string // snapshots; dataDir
-	LogDir  string // the log; dataLogDir, DataDir where it is empty
+	DataDir      string // snapshots; dataDir
+	LogDir       string // the log; dataLogDir, DataDir where it is empty
+	NoAutoCreate bool   // both have to be there; datadir.autocreate=false
 
 	TickMS       int32 // ms; tickTime
 	MinSessionMS int32 // ms; minSessionTimeout
@@ -38,6 +39,7 @@ type Config struct {
 	HandshakeTimeout time.Duration // zookeeper.nio.sessionlessCnxnTimeout
 	MaxPerAddress    int           // maxClientCnxns, 0 = no limit
 	MaxConnections   int           // maxCnxns, 0 = no limit
+	KeepAlive        time.Duration // of idle connections, by TCP, 0 = off; clientTcpKeepAlive
 
 	ExtendedTypes   bool // zookeeper.extendedTypesEnabled
 	EnforceQuota    bool // zookeeper.enforceQuota
@@ -180,7 +182,7 @@ func (s *Server) build() znet.Config {
 	return znet.Config{
 		Listen: s.cfg.Listen, Loops: s.cfg.Loops,
 		MaxFrameBytes: s.cfg.MaxFrameBytes, MaxPerAddress: s.cfg.MaxPerAddress,
-		MaxConnections: s.cfg.MaxConnections, HandshakeMS: int(s.cfg.HandshakeTimeout.Milliseconds()), IsWord: wire.IsWord, Log: s.log,
+		MaxConnections: s.cfg.MaxConnections, KeepAlive: s.cfg.KeepAlive, HandshakeMS: int(s.cfg.HandshakeTimeout.Milliseconds()), IsWord: wire.IsWord, Log: s.log,
 		NewHandler: func(nl *znet.Loop) znet.Handler { return s.newLoop(nl, filter) },
 	}
 }

@@ -70,12 +70,17 @@ func (s *Server) lockDirs() error {
 		return err
 	}
 	for _, dir := range dirs {
+		if parent := filepath.Dir(dir); s.cfg.NoAutoCreate {
+			if _, err := s.cfg.FS.Stat(parent); err != nil {
+				return fmt.Errorf("server: %s has to be there, for datadir.autocreate is false: %w", parent, err)
+			}
+		}
 		if err := s.cfg.FS.MkdirAll(dir); err != nil {
 			return fmt.Errorf("server: cannot make %s (dataDir has to be writable): %w", dir, err)
 		}
 		lock, err := s.cfg.FS.Lock(filepath.Join(dir, "lock"))
 		if err != nil {
-			return fmt.Errorf("server: %s is not ours: %w", dir, err)
+			return fmt.Errorf("server: cannot lock %s: %w", dir, err)
 		}
 		s.locks = append(s.locks, lock)
 	}

@@ -64,8 +64,8 @@ func serverConfig(cfg *config.Config, log *slog.Logger, fatal chan<- error) serv
 		DataDir: cfg.DataDir, LogDir: cfg.DataLogDir,
 		TickMS: cfg.TickTimeMS, MinSessionMS: cfg.MinSessionTimeoutMS, MaxSessionMS: cfg.MaxSessionTimeoutMS,
 		MaxFrameBytes: cfg.JuteMaxBuffer, MaxPerAddress: cfg.MaxClientCnxns, MaxConnections: cfg.MaxCnxns,
-		HandshakeTimeout: cfg.SessionlessCnxnTimeout,
-		ExtendedTypes:    cfg.ExtendedTypesEnabled, EnforceQuota: cfg.EnforceQuota, ReconfigEnabled: cfg.ReconfigEnabled,
+		HandshakeTimeout: cfg.SessionlessCnxnTimeout, KeepAlive: keepAlive(cfg), NoAutoCreate: !cfg.DataDirAutoCreate,
+		ExtendedTypes: cfg.ExtendedTypesEnabled, EnforceQuota: cfg.EnforceQuota, ReconfigEnabled: cfg.ReconfigEnabled,
 		NoDigest:     !cfg.DigestEnabled,
 		SegmentBytes: segmentBytes(cfg), FsyncWarning: cfg.FsyncWarningThreshold,
 		SnapCount: cfg.SnapCount, SnapBytes: cfg.SnapSizeLimitBytes,
@@ -81,6 +81,15 @@ func serverConfig(cfg *config.Config, log *slog.Logger, fatal chan<- error) serv
 			}
 		},
 	}
+}
+
+// keepAlive is long enough not to disturb anybody and short enough to notice a peer that is gone behind a
+// firewall; a session's own time-out comes first in all but odd cases.
+func keepAlive(cfg *config.Config) time.Duration {
+	if !cfg.ClientTCPKeepAlive {
+		return 0
+	}
+	return 2 * time.Minute
 }
 
 func adminConfig(cfg *config.Config, log *slog.Logger) admin.Config {
