@@ -152,6 +152,7 @@ func (s *Server) listen() error {
 		s.serving.Store(true)
 	}
 	s.words.start()
+	s.watchDisk() // also the first write is refused on a disk that is full
 	engine, err := znet.Start(nc)
 	if err != nil {
 		return err

@@ -147,3 +147,10 @@ func TestAServerThatWaitsForSpaceEnds(t *testing.T) {
 		t.Error("the acknowledged write is lost")
 	}
 }
+
+// A disk that is full already is known before the first connection.
+func TestAFullDiskIsKnownFromTheStart(t *testing.T) {
+	if s := start(t, func(c *Config) { c.MinFreeBytes = 1 << 60 }); !s.full.Load() {
+		t.Error("writes are taken at first")
+	}
+}
