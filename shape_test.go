@@ -21,7 +21,7 @@ import (
 var floors = map[string]int{
 	"wire": 0, "vfs": 0, "slab": 0,
 	"tree": 1, "watch": 1, "session": 1, "auth": 1,
-	"net": 2, "wal": 2, "snap": 2,
+	"net": 2, "wal": 2, "snap": 2, "zab": 2,
 	"server": 3,
 	"admin":  4, "config": 4, "sim": 4,
 	"cmd": 5,
@@ -34,6 +34,7 @@ var apart = []string{"doc.go", "bench", "fuzz", "test"}
 var pure = map[string][]string{
 	"wire":    nil,
 	"auth":    nil,
+	"zab":     nil,
 	"tree":    {"sync", "sync/atomic"}, // shards
 	"watch":   {"sync/atomic"},         // the filter
 	"session": {"sync", "sync/atomic"}, // a touch is one atomic store; lookups come from every loop

@@ -1,0 +1,528 @@
+package zab
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"paddock/wire"
+)
+
+// ServerID names a server of the ensemble: the N of its server.N line, and what its myid says. Any
+// int64 can come from a peer; what our own configuration may say is narrower.
+type ServerID int64
+
+// Role is what a server is in a view.
+type Role uint8
+
+// The roles.
+const (
+	Participant Role = iota // votes and may lead
+	Observer                // learns only
+)
+
+func (r Role) String() string {
+	if r == Observer {
+		return "observer"
+	}
+	return "participant"
+}
+
+// Addr is a host and a port. The zero value is no address.
+type Addr struct {
+	Host string // a name, or an IP address without brackets, as netip spells it
+	Port int
+}
+
+// None reports whether there is no address.
+func (a Addr) None() bool { return a == Addr{} }
+
+// String returns what net.Dial takes: host:port, an IPv6 address in brackets.
+func (a Addr) String() string {
+	if strings.Contains(a.Host, ":") {
+		return "[" + a.Host + "]:" + strconv.Itoa(a.Port)
+	}
+	return a.Host + ":" + strconv.Itoa(a.Port)
+}
+
+// Wildcard reports whether a stands for all addresses of its host.
+func (a Addr) Wildcard() bool {
+	ip, err := netip.ParseAddr(a.Host)
+	return err == nil && ip.IsUnspecified()
+}
+
+func (a Addr) loopback() bool {
+	ip, err := netip.ParseAddr(a.Host)
+	return err == nil && ip.IsLoopback() || strings.EqualFold(a.Host, "localhost")
+}
+
+// same compares without a resolver: two names of one host are two hosts.
+func (a Addr) same(b Addr) bool { return a.Port == b.Port && strings.EqualFold(a.Host, b.Host) }
+
+// clash reports whether one host could not listen on both.
+func (a Addr) clash(b Addr) bool {
+	return a.Port == b.Port && (a.same(b) || a.Wildcard() || b.Wildcard())
+}
+
+// PeerAddr is one way to reach a server from the others.
+type PeerAddr struct {
+	Host         string
+	QuorumPort   int
+	ElectionPort int
+}
+
+// Quorum returns where a leader listens for learners.
+func (p PeerAddr) Quorum() Addr { return Addr{p.Host, p.QuorumPort} }
+
+// Election returns where a server listens for votes.
+func (p PeerAddr) Election() Addr { return Addr{p.Host, p.ElectionPort} }
+
+// Member is one server of a view.
+type Member struct {
+	ID           ServerID
+	Role         Role
+	Peers        []PeerAddr // at least one; several are alternatives, sorted by host
+	Client       Addr       // none: not part of the view (a static clientPort is not)
+	SecureClient Addr       // none: no TLS port for clients
+}
+
+func (m *Member) same(o *Member) bool {
+	samePeer := func(a, b PeerAddr) bool { return a.Quorum().same(b.Quorum()) && a.Election().same(b.Election()) }
+	return m.ID == o.ID && m.Role == o.Role && m.Client.same(o.Client) &&
+		m.SecureClient.same(o.SecureClient) && slices.EqualFunc(m.Peers, o.Peers, samePeer)
+}
+
+// Group is a set of servers that decides as one.
+type Group struct {
+	ID      int64
+	Members []ServerID
+}
+
+// Weight is how much the vote of a server counts in its group.
+type Weight struct {
+	ID     ServerID
+	Weight int64
+}
+
+// View is a configuration of the ensemble: who belongs to it, and which sets of its participants are
+// quorums. It is immutable after NewView or ParseView and may be shared by goroutines.
+//
+// Without groups and weights a quorum is a majority of the participants. With them it is a majority of
+// the groups whose weight is not 0, each by a majority of its weight.
+type View struct {
+	Version wire.Zxid // the zxid of the transaction that made it; 0: from a file, never agreed on
+
+	members      []Member // by id
+	voters       IDSet
+	observers    IDSet
+	hierarchical bool
+	groups       []Group  // by id; members by id
+	weights      []Weight // by id: of all participants, and what else was given
+	groupWeights []int64  // as groups
+	counted      int      // groups whose weight is not 0
+	text         []byte
+}
+
+// Bounds of a view: what a peer sends must not cost more than any ensemble needs.
+const (
+	maxMembers   = 1000
+	maxAddresses = 64      // alternatives of one server
+	maxWeight    = 1 << 32 // so that no sum overflows
+)
+
+// NewView returns the view of these members. Groups and weights are nil for majority quorums; when
+// either has an entry each participant must be in exactly one group, and weighs 1 where no weight says
+// otherwise. The error says what is wrong with them, by server. It keeps none of the slices.
+func NewView(members []Member, groups []Group, weights []Weight, version wire.Zxid) (*View, error) {
+	v := &View{Version: version, members: slices.Clone(members), hierarchical: len(groups)+len(weights) > 0}
+	if version < 0 {
+		return nil, fmt.Errorf("version %d is below 0", version)
+	}
+	if err := v.indexMembers(); err != nil {
+		return nil, err
+	}
+	if err := v.checkAddresses(); err != nil {
+		return nil, err
+	}
+	if v.hierarchical {
+		if err := v.indexGroups(groups, weights); err != nil {
+			return nil, err
+		}
+	}
+	v.text = v.appendText(nil)
+	if len(v.text) > maxTextBytes {
+		return nil, fmt.Errorf("the servers' addresses take %d bytes, more than %d", len(v.text), maxTextBytes)
+	}
+	return v, nil
+}
+
+func (v *View) indexMembers() error {
+	if len(v.members) > maxMembers {
+		return fmt.Errorf("%d servers, more than %d", len(v.members), maxMembers)
+	}
+	slices.SortFunc(v.members, func(a, b Member) int { return compareIDs(a.ID, b.ID) })
+	for i := range v.members {
+		m := &v.members[i]
+		if i > 0 && v.members[i-1].ID == m.ID {
+			return fmt.Errorf("server %d is listed twice", m.ID)
+		}
+		m.Peers = slices.Clone(m.Peers)
+		if err := m.normalize(); err != nil {
+			return fmt.Errorf("server %d: %w", m.ID, err)
+		}
+		if m.Role == Observer {
+			v.observers.Add(m.ID)
+		} else {
+			v.voters.Add(m.ID)
+		}
+	}
+	switch {
+	case v.voters.Len() > 0:
+		return nil
+	case v.observers.Len() > 0:
+		return errors.New("there are only observers, and an observer needs participants to observe")
+	}
+	return errors.New("there is no server")
+}
+
+// checkAddresses refuses addresses that two servers claim. Java looks only when it reconfigures, and
+// not at wildcards and loopback; a quorum or election address that is on two lines is wrong always.
+func (v *View) checkAddresses() error {
+	type claim struct {
+		id   ServerID
+		what string
+	}
+	claims := make(map[Addr]claim)
+	take := func(id ServerID, what string, a Addr) error {
+		a.Host = strings.ToLower(a.Host)
+		before, taken := claims[a]
+		if taken && before.id != id {
+			return fmt.Errorf("%s of server %d is %v, which is the %s of server %d", what, id, a, before.what, before.id)
+		}
+		claims[a] = claim{id, what}
+		return nil
+	}
+	for i := range v.members {
+		for _, n := range v.members[i].addresses() {
+			if n.client && (n.addr.Wildcard() || n.addr.loopback()) {
+				continue
+			}
+			if err := take(v.members[i].ID, n.what, n.addr); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (v *View) indexGroups(groups []Group, weights []Weight) error {
+	if err := v.indexWeights(weights); err != nil {
+		return err
+	}
+	if len(groups) > maxMembers {
+		return fmt.Errorf("%d groups, more than %d", len(groups), maxMembers)
+	}
+	v.groups = slices.Clone(groups)
+	slices.SortFunc(v.groups, func(a, b Group) int { return compareIDs(a.ID, b.ID) })
+	var grouped IDSet
+	for i := range v.groups {
+		g := &v.groups[i]
+		if i > 0 && v.groups[i-1].ID == g.ID {
+			return fmt.Errorf("group %d is there twice", g.ID)
+		}
+		if err := v.indexGroup(g, &grouped); err != nil {
+			return err
+		}
+	}
+	if grouped.Len() > maxMembers {
+		return fmt.Errorf("%d servers in groups, more than %d", grouped.Len(), maxMembers)
+	}
+	for _, id := range v.voters.IDs() {
+		if !grouped.Has(id) {
+			return fmt.Errorf("server %d is a participant and in no group (where one server has a group or a weight "+
+				"all need a group)", id)
+		}
+	}
+	if v.counted == 0 {
+		return errors.New("all servers weigh 0: no set of them is a quorum")
+	}
+	return nil
+}
+
+// indexGroup checks one group and sums its weight. Who cannot vote (an observer, or a server that was
+// struck off the list) weighs what its weight line says, so that all servers count alike; one without
+// such a line ends Java's server, and is refused here.
+func (v *View) indexGroup(g *Group, grouped *IDSet) error {
+	if len(g.Members) == 0 {
+		return fmt.Errorf("group %d is empty", g.ID)
+	}
+	g.Members = slices.Clone(g.Members)
+	slices.Sort(g.Members)
+	var total int64
+	for _, id := range g.Members {
+		switch w, weighs := v.weightOf(id); {
+		case grouped.Has(id):
+			return fmt.Errorf("server %d is in more than one group", id)
+		case !weighs && v.Member(id) == nil:
+			return fmt.Errorf("group %d has server %d, which is not listed", g.ID, id)
+		case !weighs:
+			return fmt.Errorf("group %d has server %d, an observer without a weight (take it out: observers do not vote)",
+				g.ID, id)
+		default:
+			grouped.Add(id)
+			total += w
+		}
+	}
+	v.groupWeights = append(v.groupWeights, total)
+	if total != 0 {
+		v.counted++
+	}
+	return nil
+}
+
+func (v *View) indexWeights(weights []Weight) error {
+	if len(weights) > maxMembers {
+		return fmt.Errorf("%d weights, more than %d", len(weights), maxMembers)
+	}
+	v.weights = slices.Clone(weights)
+	slices.SortFunc(v.weights, func(a, b Weight) int { return compareIDs(a.ID, b.ID) })
+	for i, w := range v.weights {
+		switch {
+		case i > 0 && v.weights[i-1].ID == w.ID:
+			return fmt.Errorf("server %d has two weights", w.ID)
+		case w.Weight < 0 || w.Weight > maxWeight:
+			return fmt.Errorf("weight %d of server %d is out of range (0 to %d)", w.Weight, w.ID, int64(maxWeight))
+		}
+	}
+	for _, id := range v.voters.IDs() {
+		if i, found := v.findWeight(id); !found {
+			v.weights = slices.Insert(v.weights, i, Weight{id, 1})
+		}
+	}
+	return nil
+}
+
+func (v *View) findWeight(id ServerID) (int, bool) {
+	return slices.BinarySearchFunc(v.weights, id, func(w Weight, id ServerID) int { return compareIDs(w.ID, id) })
+}
+
+func (v *View) weightOf(id ServerID) (weight int64, weighs bool) {
+	i, found := v.findWeight(id)
+	if !found {
+		return 0, false
+	}
+	return v.weights[i].Weight, true
+}
+
+// WithVersion returns the same configuration under another version. It panics on one below 0.
+func (v *View) WithVersion(version wire.Zxid) *View {
+	if version < 0 {
+		panic(fmt.Sprintf("zab: view with version %d", version))
+	}
+	w := *v
+	w.Version = version
+	w.text = w.appendText(nil)
+	return &w
+}
+
+// Len returns the number of members.
+func (v *View) Len() int { return len(v.members) }
+
+// Members returns all members by id. The caller must not change them.
+func (v *View) Members() []Member { return v.members }
+
+// Member returns the member id, nil if there is none. The caller must not change it.
+func (v *View) Member(id ServerID) *Member {
+	i, found := slices.BinarySearchFunc(v.members, id, func(m Member, id ServerID) int { return compareIDs(m.ID, id) })
+	if !found {
+		return nil
+	}
+	return &v.members[i]
+}
+
+// Voter reports whether id is a participant.
+func (v *View) Voter(id ServerID) bool { return v.voters.Has(id) }
+
+// Voters returns the ids of all participants, ascending. The caller must not change them.
+func (v *View) Voters() []ServerID { return v.voters.IDs() }
+
+// Observers returns the ids of all observers, ascending. The caller must not change them.
+func (v *View) Observers() []ServerID { return v.observers.IDs() }
+
+// Hierarchical reports whether quorums are counted by groups and weights.
+func (v *View) Hierarchical() bool { return v.hierarchical }
+
+// Groups returns the groups by id, nil for majority quorums. The caller must not change them.
+func (v *View) Groups() []Group { return v.groups }
+
+// Weight returns how much a vote for id is worth in an election; a vote for a server of weight 0 never
+// wins. With majority quorums it is 1 for everybody, also for those that are not in this view, and may
+// be in the next. With groups it is 0 for those (Java fails there).
+func (v *View) Weight(id ServerID) int64 {
+	if !v.hierarchical {
+		return 1
+	}
+	w, _ := v.weightOf(id)
+	return w
+}
+
+// Quorum reports whether the participants in set are a quorum; who else is in it does not count. Any
+// two quorums of one view have a participant in common.
+func (v *View) Quorum(set IDSet) bool {
+	if v.hierarchical {
+		return v.hierarchicalQuorum(set)
+	}
+	n := 0
+	for _, id := range set.IDs() {
+		if v.Voter(id) {
+			n++
+		}
+	}
+	return n > v.voters.Len()/2
+}
+
+func (v *View) hierarchicalQuorum(set IDSet) bool {
+	agreed := 0
+	for i := range v.groups {
+		var sum int64
+		for _, id := range v.groups[i].Members {
+			if v.Voter(id) && set.Has(id) {
+				sum += v.Weight(id)
+			}
+		}
+		if sum > v.groupWeights[i]/2 {
+			agreed++
+		}
+	}
+	return agreed > v.counted/2
+}
+
+// Equal reports whether two views are one configuration, as Java decides it when it asks whether an
+// election has to begin anew: those of one version are, and else those that say the same. Names are not
+// resolved.
+func (v *View) Equal(o *View) bool { return v.Version == o.Version || v.Same(o) }
+
+// Same reports whether two views say the same, whatever their versions.
+func (v *View) Same(o *View) bool {
+	sameMember := func(a, b Member) bool { return a.same(&b) }
+	sameGroup := func(a, b Group) bool { return a.ID == b.ID && slices.Equal(a.Members, b.Members) }
+	return v.hierarchical == o.hierarchical && slices.EqualFunc(v.members, o.members, sameMember) &&
+		slices.EqualFunc(v.groups, o.groups, sameGroup) && slices.Equal(v.weights, o.weights)
+}
+
+// Quorums are the views that have to agree on a thing: the committed one and, while another is proposed,
+// that too. What has no view has no quorum.
+type Quorums struct{ views [2]*View }
+
+// QuorumsOf returns the quorums of a committed view and of the last one seen, which may be nil or the
+// same.
+func QuorumsOf(committed, lastSeen *View) Quorums {
+	if lastSeen == committed {
+		lastSeen = nil
+	}
+	return Quorums{[2]*View{committed, lastSeen}}
+}
+
+// Quorum reports whether set holds a quorum of each of the views.
+func (q Quorums) Quorum(set IDSet) bool {
+	some := false
+	for _, v := range q.views {
+		if v != nil && !v.Quorum(set) {
+			return false
+		}
+		some = some || v != nil
+	}
+	return some
+}
+
+// Voter reports whether id is a participant of one of the views.
+func (q Quorums) Voter(id ServerID) bool {
+	for _, v := range q.views {
+		if v != nil && v.Voter(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// Voters returns the participants of all the views.
+func (q Quorums) Voters() IDSet {
+	var set IDSet
+	for _, v := range q.views {
+		if v != nil {
+			for _, id := range v.Voters() {
+				set.Add(id)
+			}
+		}
+	}
+	return set
+}
+
+// IDSet is a set of server ids, for a handful of them. The zero value is empty. A copy shares the ids
+// with the original: to change both, Clone one.
+type IDSet struct{ ids []ServerID } // ascending
+
+// NewIDSet returns the set of ids.
+func NewIDSet(ids ...ServerID) IDSet {
+	s := IDSet{slices.Clone(ids)}
+	slices.Sort(s.ids)
+	s.ids = slices.Compact(s.ids)
+	return s
+}
+
+// Add puts id into s and reports whether it was not there before.
+func (s *IDSet) Add(id ServerID) bool {
+	i, found := slices.BinarySearch(s.ids, id)
+	if !found {
+		s.ids = slices.Insert(s.ids, i, id)
+	}
+	return !found
+}
+
+// Remove takes id out of s and reports whether it was there.
+func (s *IDSet) Remove(id ServerID) bool {
+	i, found := slices.BinarySearch(s.ids, id)
+	if found {
+		s.ids = slices.Delete(s.ids, i, i+1)
+	}
+	return found
+}
+
+// Clear empties s and keeps its memory.
+func (s *IDSet) Clear() { s.ids = s.ids[:0] }
+
+// Has reports whether id is in s.
+func (s IDSet) Has(id ServerID) bool {
+	_, found := slices.BinarySearch(s.ids, id)
+	return found
+}
+
+// Len returns the number of ids.
+func (s IDSet) Len() int { return len(s.ids) }
+
+// IDs returns the ids, ascending. They are those of s until it changes; the caller must not change them.
+func (s IDSet) IDs() []ServerID { return s.ids }
+
+// Clone returns a copy that shares nothing.
+func (s IDSet) Clone() IDSet { return IDSet{slices.Clone(s.ids)} }
+
+func (s IDSet) String() string {
+	words := make([]string, len(s.ids))
+	for i, id := range s.ids {
+		words[i] = strconv.FormatInt(int64(id), 10)
+	}
+	return "{" + strings.Join(words, " ") + "}"
+}
+
+func compareIDs[T ~int64](a, b T) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
