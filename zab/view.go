@@ -413,52 +413,17 @@ func (v *View) Same(o *View) bool {
 		slices.EqualFunc(v.groups, o.groups, sameGroup) && slices.Equal(v.weights, o.weights)
 }
 
-// Quorums are the views that have to agree on a thing: the committed one and, while another is proposed,
-// that too. What has no view has no quorum.
-type Quorums struct{ views [2]*View }
-
-// QuorumsOf returns the quorums of a committed view and of the last one seen, which may be nil or the
-// same.
-func QuorumsOf(committed, lastSeen *View) Quorums {
-	if lastSeen == committed {
-		lastSeen = nil
-	}
-	return Quorums{[2]*View{committed, lastSeen}}
-}
-
-// Quorum reports whether set holds a quorum of each of the views.
-func (q Quorums) Quorum(set IDSet) bool {
+// Quorums reports whether set holds a quorum of each of the views: of the committed one and, while another
+// is proposed, of that too. A view that is nil asks for nothing; where all are, there is no quorum.
+func Quorums(set IDSet, views ...*View) bool {
 	some := false
-	for _, v := range q.views {
+	for _, v := range views {
 		if v != nil && !v.Quorum(set) {
 			return false
 		}
 		some = some || v != nil
 	}
 	return some
-}
-
-// Voter reports whether id is a participant of one of the views.
-func (q Quorums) Voter(id ServerID) bool {
-	for _, v := range q.views {
-		if v != nil && v.Voter(id) {
-			return true
-		}
-	}
-	return false
-}
-
-// Voters returns the participants of all the views.
-func (q Quorums) Voters() IDSet {
-	var set IDSet
-	for _, v := range q.views {
-		if v != nil {
-			for _, id := range v.Voters() {
-				set.Add(id)
-			}
-		}
-	}
-	return set
 }
 
 // IDSet is a set of server ids, for a handful of them. The zero value is empty. A copy shares the ids

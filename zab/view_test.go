@@ -210,28 +210,24 @@ func TestWithVersion(t *testing.T) {
 func TestQuorums(t *testing.T) {
 	three, five := mustView(t, lines(3, 0)), mustView(t, lines(5, 0))
 	tests := []struct {
-		name string
-		q    Quorums
-		ids  []ServerID
-		want bool
+		name  string
+		views []*View
+		ids   []ServerID
+		want  bool
 	}{
-		{"no view has no quorum", QuorumsOf(nil, nil), []ServerID{1, 2, 3}, false},
-		{"a committed view alone", QuorumsOf(three, nil), []ServerID{1, 2}, true},
-		{"the same view twice", QuorumsOf(three, three), []ServerID{1, 2}, true},
-		{"a quorum of the old view only", QuorumsOf(three, five), []ServerID{1, 2}, false},
-		{"a quorum of the new view only", QuorumsOf(three, five), []ServerID{1, 4, 5}, false},
-		{"a quorum of both", QuorumsOf(three, five), []ServerID{1, 2, 5}, true},
+		{"no view has no quorum", []*View{nil, nil}, []ServerID{1, 2, 3}, false},
+		{"a committed view alone", []*View{three, nil}, []ServerID{1, 2}, true},
+		{"the same view twice", []*View{three, three}, []ServerID{1, 2}, true},
+		{"a quorum of the old view only", []*View{three, five}, []ServerID{1, 2}, false},
+		{"a quorum of the new view only", []*View{three, five}, []ServerID{1, 4, 5}, false},
+		{"a quorum of both", []*View{three, five}, []ServerID{1, 2, 5}, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := tt.q.Quorum(NewIDSet(tt.ids...)); got != tt.want {
-				t.Errorf("Quorum(%v) = %v, want %v", tt.ids, got, tt.want)
+			if got := Quorums(NewIDSet(tt.ids...), tt.views...); got != tt.want {
+				t.Errorf("Quorums(%v) = %v, want %v", tt.ids, got, tt.want)
 			}
 		})
-	}
-	q := QuorumsOf(three, five)
-	if got := q.Voters().String(); got != "{1 2 3 4 5}" || !q.Voter(5) || q.Voter(6) {
-		t.Errorf("voters %s, 5: %v, 6: %v", got, q.Voter(5), q.Voter(6))
 	}
 }
 
