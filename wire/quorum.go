@@ -72,9 +72,12 @@ func (p *Packet) Append(dst []byte) []byte {
 	return appendVec(dst, p.AuthInfo)
 }
 
-// Decode reads p from r. Its fields alias r's bytes.
+// Decode reads p from r. Its fields alias r's bytes; what is null is nil.
 func (p *Packet) Decode(r *Reader) error {
 	p.Type, p.Zxid, p.Data, p.AuthInfo = PacketType(r.Int()), r.Zxid(), r.Buffer(), r.AuthInfo()
+	if p.AuthInfo.Null() {
+		p.AuthInfo = nil // nearly all packets: one that was read equals one that was made
+	}
 	return r.Err()
 }
 
