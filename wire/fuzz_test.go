@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"reflect"
 	"runtime/metrics"
 	"slices"
 	"testing"
@@ -426,4 +427,231 @@ func appendUnit(dst []byte, c uint16) []byte {
 		return append(dst, 0xc0|byte(c>>6), 0x80|byte(c)&0x3f)
 	}
 	return append(dst, 0xe0|byte(c>>12), 0x80|byte(c>>6)&0x3f, 0x80|byte(c)&0x3f)
+}
+
+// FuzzPacket reads a stream of packets, whole and byte by byte.
+func FuzzPacket(f *testing.F) {
+	var stream []byte
+	for _, c := range captured(f) {
+		f.Add(fromHex(f, c.hex), uint16(1000))
+		stream = append(stream, fromHex(f, c.hex)...)
+	}
+	f.Add(stream, uint16(300))
+	f.Add(AppendInt((&Packet{Data: []byte{}}).Append(nil)[:16], -5), uint16(0))
+	f.Fuzz(func(t *testing.T, data []byte, most uint16) {
+		for len(data) > 0 {
+			var p Packet
+			var n int
+			var err error
+			bounded(t, data, func() { p, n, err = NextPacket(data, int(most)) })
+			inPieces(t, data, n, err, func(s *PacketScanner, b []byte) (Packet, int, error) {
+				s.MaxData = int(most)
+				return s.Next(b)
+			}, &p)
+			if n == 0 || err != nil {
+				return
+			}
+			if wrote := p.Append(nil); !bytes.Equal(wrote, data[:n]) {
+				t.Fatalf("%x was written as %x", data[:n], wrote)
+			}
+			if len(p.Data) > int(most) || len(p.AuthInfo) > 4+int(most) {
+				t.Fatalf("%d bytes of data and %d of authinfo, want at most %d", len(p.Data), len(p.AuthInfo), most)
+			}
+			ids := 0
+			for it := p.AuthInfo.Iter(); it.Next(); ids++ {
+				it.AuthID()
+			}
+			if ids != p.AuthInfo.Len() {
+				t.Fatalf("walked %d identities of %d", ids, p.AuthInfo.Len())
+			}
+			data = data[n:]
+		}
+	})
+}
+
+// inPieces fails where a decoder of streams says something else when data arrives byte by byte: it
+// took n bytes of it for want, or failed.
+func inPieces[S, T any](t *testing.T, data []byte, n int, err error, next func(*S, []byte) (T, int, error), want *T) {
+	t.Helper()
+	var s S
+	for end := range len(data) + 1 {
+		got, k, e := next(&s, data[:end:end])
+		switch {
+		case e == nil && k == 0:
+			if end == len(data) && (n != 0 || err != nil) || n > 0 && end >= n {
+				t.Fatalf("%x: at once %d bytes, %v; byte by byte not after %d", data, n, err, end)
+			}
+			continue
+		case e != err, k != n, k != 0 && k != end, k != 0 && !reflect.DeepEqual(got, *want):
+			t.Fatalf("%x: at once %+v of %d bytes, %v; after %d bytes %+v of %d, %v", data, *want, n, err, end, got, k, e)
+		}
+		return
+	}
+}
+
+// FuzzQuorumRecord reads the data of a packet as each record that it could be.
+func FuzzQuorumRecord(f *testing.F) {
+	for _, c := range captured(f) {
+		f.Add(c.want.Data)
+	}
+	for _, rec := range quorumSamples() {
+		f.Add(rec.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, rec := range []record{
+			new(ForwardedRequest), new(LeaderInfo), new(AckEpoch), new(RevalidateRequest), new(RevalidateReply),
+			new(CommitAndActivate), new(InformAndActivate), new(TouchVec),
+		} {
+			decodeAndBack(t, rec, data)
+		}
+		var v TouchVec
+		r := NewReader(data)
+		if walked := []byte(nil); v.Decode(&r) == nil {
+			for it := v.Iter(); it.Next(); {
+				walked = AppendTouch(walked, it.SessionID(), it.TimeOut())
+			}
+			if !bytes.Equal(walked, data) || v.Len()*touchBytes != len(data) {
+				t.Fatalf("%x is walked as %x", data, walked)
+			}
+		}
+		var info LearnerInfo
+		r = NewReader(data)
+		if info.Decode(&r) == nil { // what it does not have is written as zero
+			have := []int{8, 12, 20}[info.Fields-1]
+			wrote := info.Append(nil)
+			same(t, &info, data[:have], wrote[:have])
+			if !bytes.Equal(wrote[have:], make([]byte, 20-have)) {
+				t.Fatalf("%x is %+v", data, info)
+			}
+		}
+	})
+}
+
+// FuzzSplitTxn takes a transaction apart and puts it together again.
+func FuzzSplitTxn(f *testing.F) {
+	for _, txn := range transactions() {
+		f.Add(txn)
+		f.Add(AppendDigest(txn, TxnDigest{DigestVersion, 7}))
+	}
+	f.Add(header(OpCloseSession))
+	f.Add(AppendDigest(header(OpCloseSession), TxnDigest{DigestVersion, 7}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var h TxnHeader
+		var body []byte
+		var digest TxnDigest
+		var hasDigest bool
+		var err error
+		bounded(t, data, func() { h, body, digest, hasDigest, err = SplitTxn(data) })
+		if verified := VerifyTxn(data); verified != err {
+			t.Fatalf("%v, VerifyTxn says %v", err, verified)
+		}
+		if err != nil {
+			return
+		}
+		whole := append(h.Append(nil), body...)
+		left := len(data) - len(whole)
+		if hasDigest != (left >= TxnDigestBytes) {
+			t.Fatalf("a digest: %v, of %d bytes behind the body", hasDigest, left)
+		}
+		if hasDigest {
+			whole = AppendDigest(whole, digest)
+		}
+		if !bytes.HasPrefix(data, whole) {
+			t.Fatalf("%x was put together as %x", data, whole)
+		}
+		if h2, body2, digest2, has2, err := SplitTxn(whole); err != nil || h2 != h || !bytes.Equal(body2, body) ||
+			digest2 != digest || has2 != hasDigest {
+			t.Fatalf("%x is split the second time into %+v %x %+v, %v", whole, h2, body2, digest2, err)
+		}
+	})
+}
+
+// FuzzGreeting reads what a connection of the election port begins with, whole and byte by byte.
+func FuzzGreeting(f *testing.F) {
+	for _, g := range []Greeting{
+		{GreetingV1, 2, AddrVec("127.0.0.1:23382")}, {GreetingV2, 3, AddrVec("127.0.0.1:23383|[::1]:23385")},
+		{GreetingLegacy, 7, nil}, {GreetingV1, ObserverWithoutID, AddrVec("0.0.0.0:1")}, {-1, 1, AddrVec("a:1")},
+		{GreetingV2, 3, AddrVec("a:1|")},
+	} {
+		f.Add(g.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var g Greeting
+		var n int
+		var err error
+		bounded(t, data, func() { g, n, err = NextGreeting(data) })
+		inPieces(t, data, n, err, func(_ *struct{}, b []byte) (Greeting, int, error) { return NextGreeting(b) }, &g)
+		if n == 0 || err != nil {
+			return
+		}
+		if wrote := g.Append(nil); !bytes.Equal(wrote, data[:n]) {
+			t.Fatalf("%x was written as %x", data[:n], wrote)
+		}
+		var again AddrVec
+		walked := 0
+		for it := g.Addrs.Iter(); it.Next(); walked++ {
+			again = AppendAddr(again, string(it.Host()), it.Port())
+		}
+		want := 1 + bytes.Count(g.Addrs, []byte("|"))
+		if g.Version == GreetingLegacy {
+			want = 0
+		}
+		if walked != want || len(again) > len(g.Addrs) || !slices.Equal(addrs(again), addrs(g.Addrs)) {
+			t.Fatalf("%q is walked as %q", g.Addrs, again)
+		}
+	})
+}
+
+// FuzzNotification reads a frame of the election port, whole and byte by byte, and the vote in it;
+// and the bytes as a vote.
+func FuzzNotification(f *testing.F) {
+	vote := Notification{0, 3, 0x200000007, 9, 2, NotificationVersion, []byte("version=0")}
+	frame, mark := BeginFrame(nil)
+	f.Add(EndFrame(vote.Append(frame), mark))
+	for _, n := range []int{27, 28, 36, 40, 43, 44, 53} {
+		f.Add(vote.Append(nil)[:n])
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var payload []byte
+		var n int
+		var err error
+		bounded(t, data, func() { payload, n, err = NextMessage(data) })
+		inPieces(t, data, n, err, func(_ *struct{}, b []byte) ([]byte, int, error) { return NextMessage(b) }, &payload)
+		if n > 0 {
+			frame, mark := BeginFrame(nil)
+			if frame = EndFrame(append(frame, payload...), mark); !bytes.Equal(frame, data[:n]) {
+				t.Fatalf("%x was written as %x", data[:n], frame)
+			}
+			fuzzVote(t, payload)
+		}
+		fuzzVote(t, data)
+	})
+}
+
+// fuzzVote reads a vote. One of the version that is written comes out as it was; an older one as
+// the same vote of that version.
+func fuzzVote(t *testing.T, data []byte) {
+	var m, again Notification
+	var r Reader
+	var err error
+	bounded(t, data, func() {
+		r = NewReader(data)
+		err = m.Decode(&r)
+	})
+	if err != nil {
+		return
+	}
+	wrote := m.Append(nil)
+	if read := data[:len(data)-r.Len()]; m.Version == NotificationVersion && !bytes.Equal(wrote, read) {
+		t.Fatalf("%x was written as %x", read, wrote)
+	}
+	r = NewReader(wrote)
+	err = again.Decode(&r)
+	if err != nil || again.Version != NotificationVersion || !bytes.Equal(again.Config, m.Config) {
+		t.Fatalf("%x read again: %+v, %v", wrote, again, err)
+	}
+	m.Version, again.Version, m.Config, again.Config = 0, 0, nil, nil
+	if !reflect.DeepEqual(again, m) {
+		t.Fatalf("%x read again: %+v, want %+v", wrote, again, m)
+	}
 }
