@@ -93,15 +93,16 @@ var (
 	errSegmentMissing = errors.New("the segment is missing")
 )
 
-// VersionError refuses a segment that a later version of paddock wrote.
+// VersionError refuses a file that a later version of paddock wrote.
 type VersionError struct {
 	File    string
 	Version uint32
+	Reads   uint32 // what this program reads
 }
 
 func (e *VersionError) Error() string {
 	return fmt.Sprintf("wal: %s has format version %d; this program reads version %d",
-		e.File, e.Version, formatVersion)
+		e.File, e.Version, e.Reads)
 }
 
 // decodeSegmentHeader reads the first sector of a segment whose file is size bytes long.
@@ -111,7 +112,7 @@ func decodeSegmentHeader(b []byte, name string, size int64) (id, logID uint64, g
 		return 0, 0, g, errSegmentHeader
 	}
 	if v := be.Uint32(b[8:]); v != formatVersion {
-		return 0, 0, g, &VersionError{File: name, Version: v}
+		return 0, 0, g, &VersionError{File: name, Version: v, Reads: formatVersion}
 	}
 	g = geometry{size: int64(be.Uint64(b[24:])), indexSectors: int64(be.Uint32(b[12:]))}
 	if g.size != size || g.dataStart() > size {
