@@ -222,7 +222,7 @@ const (
 
 // Notification is a server's vote, and what it is doing.
 type Notification struct {
-	State     int32 // of the sender: 0 LOOKING, 1 FOLLOWING, 2 LEADING, 3 OBSERVING; others are ignored
+	State     int32 // 0 LOOKING, 1 FOLLOWING, 2 LEADING, 3 OBSERVING; others are ignored
 	Leader    int64 // whom it votes for, or follows
 	Zxid      Zxid
 	Round     int64 // electionEpoch, the clock of the election

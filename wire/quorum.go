@@ -20,8 +20,8 @@ const (
 	PacketProposal          PacketType = 2  // L→f: the txn's, the txn (SplitTxn)
 	PacketAck               PacketType = 3  // f→L: what is durable, null
 	PacketCommit            PacketType = 4  // L→f: the txn's, null
-	PacketPing              PacketType = 5  // L→f: last proposed, null; f→L: echoed, TouchVec, never null
-	PacketRevalidate        PacketType = 6  // f→L: -1, RevalidateRequest; L→f: echoed, RevalidateReply
+	PacketPing              PacketType = 5  // L→f: last proposed, null; f→L: echoed, TouchVec
+	PacketRevalidate        PacketType = 6  // -1, RevalidateRequest; back: echoed, RevalidateReply
 	PacketSync              PacketType = 7  // L→f: 0, null
 	PacketInform            PacketType = 8  // L→observer: the txn's, the txn
 	PacketCommitAndActivate PacketType = 9  // L→f: the txn's, CommitAndActivate
@@ -115,7 +115,7 @@ func (s *PacketScanner) Next(b []byte) (p Packet, n int, err error) {
 		return Packet{}, 0, err
 	}
 	n, s.walked = s.walked, 0
-	r := NewReader(b[:n:n])
+	r := NewReader(b[:n])
 	err = p.Decode(&r)
 	return p, n, err
 }
@@ -251,7 +251,7 @@ func (q *LearnerInfo) Decode(r *Reader) error {
 	if r.Len() >= 4 {
 		q.ProtocolVersion, q.Fields = r.Int(), 2
 	}
-	if q.Fields == 2 && r.Len() >= 8 {
+	if r.Len() >= 8 {
 		q.ConfigVersion, q.Fields = r.Zxid(), 3
 	}
 	return nil
@@ -386,7 +386,7 @@ func (v TouchVec) Append(dst []byte) []byte { return append(dst, v...) }
 
 // Decode takes all that r has, and checks it, so that walking it cannot fail.
 func (v *TouchVec) Decode(r *Reader) error {
-	if *v = nil; r.Len()%touchBytes != 0 {
+	if r.Len()%touchBytes != 0 {
 		r.fail(ErrShort)
 	}
 	*v = r.take(r.Len())
