@@ -1,7 +1,7 @@
 package zab
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -54,7 +54,8 @@ func (a Addr) Wildcard() bool {
 	return err == nil && ip.IsUnspecified()
 }
 
-func (a Addr) loopback() bool {
+// Loopback reports whether a can be reached from its own host only.
+func (a Addr) Loopback() bool {
 	ip, err := netip.ParseAddr(a.Host)
 	return err == nil && ip.IsLoopback() || strings.EqualFold(a.Host, "localhost")
 }
@@ -133,46 +134,104 @@ const (
 	maxWeight    = 1 << 32 // so that no sum overflows
 )
 
+// ViewError is one thing that is wrong with a view.
+type ViewError struct {
+	Key  string // whose: "server.2", "group.1", "weight.3"; empty: nobody's alone
+	Text string // what is wrong, and what would be right
+}
+
+func (e ViewError) Error() string {
+	if e.Key == "" {
+		return e.Text
+	}
+	return e.Key + ": " + e.Text
+}
+
+// ViewErrors is all that is wrong with a view, at least one thing.
+type ViewErrors []ViewError
+
+func (e ViewErrors) Error() string {
+	const shown = 8 // a peer may send us a thousand
+	var words []string
+	for _, one := range e[:min(len(e), shown)] {
+		words = append(words, one.Error())
+	}
+	if len(e) > shown {
+		words = append(words, fmt.Sprintf("and %d more", len(e)-shown))
+	}
+	return strings.Join(words, "; ")
+}
+
 // NewView returns the view of these members. Groups and weights are nil for majority quorums; when
 // either has an entry each participant must be in exactly one group, and weighs 1 where no weight says
-// otherwise. The error says what is wrong with them, by server. It keeps none of the slices.
+// otherwise. The error is a ViewErrors. It keeps none of the slices.
 func NewView(members []Member, groups []Group, weights []Weight, version wire.Zxid) (*View, error) {
-	v := &View{Version: version, members: slices.Clone(members), hierarchical: len(groups)+len(weights) > 0}
+	if err := bound(members, groups, weights); err != nil {
+		return nil, err
+	}
+	c := viewChecker{view: &View{Version: version, hierarchical: len(groups)+len(weights) > 0}}
 	if version < 0 {
-		return nil, fmt.Errorf("version %d is below 0", version)
+		c.fault("", "version %d is below 0", version)
 	}
-	if err := v.indexMembers(); err != nil {
-		return nil, err
+	c.members(members)
+	c.addresses()
+	if c.view.hierarchical {
+		c.weights(weights)
+		c.groups(groups)
 	}
-	if err := v.checkAddresses(); err != nil {
-		return nil, err
+	if len(c.faults) > 0 {
+		return nil, c.faults
 	}
-	if v.hierarchical {
-		if err := v.indexGroups(groups, weights); err != nil {
-			return nil, err
-		}
-	}
-	v.text = v.appendText(nil)
-	if len(v.text) > maxTextBytes {
-		return nil, fmt.Errorf("the servers' addresses take %d bytes, more than %d", len(v.text), maxTextBytes)
+	v := c.view
+	if v.text = v.appendText(nil); len(v.text) > maxTextBytes {
+		return nil, ViewErrors{{"", fmt.Sprintf("the text of the servers takes %d bytes, more than %d", len(v.text), maxTextBytes)}}
 	}
 	return v, nil
 }
 
-func (v *View) indexMembers() error {
-	if len(v.members) > maxMembers {
-		return fmt.Errorf("%d servers, more than %d", len(v.members), maxMembers)
+func bound(members []Member, groups []Group, weights []Weight) error {
+	grouped := 0
+	for _, g := range groups {
+		grouped += len(g.Members)
 	}
-	slices.SortFunc(v.members, func(a, b Member) int { return compareIDs(a.ID, b.ID) })
-	for i := range v.members {
-		m := &v.members[i]
-		if i > 0 && v.members[i-1].ID == m.ID {
-			return fmt.Errorf("server %d is listed twice", m.ID)
+	for _, n := range []struct {
+		what  string
+		count int
+	}{{"servers", len(members)}, {"groups", len(groups)}, {"servers in groups", grouped}, {"weights", len(weights)}} {
+		if n.count > maxMembers {
+			return ViewErrors{{"", fmt.Sprintf("%d %s, more than %d", n.count, n.what, maxMembers)}}
 		}
+	}
+	return nil
+}
+
+// viewChecker builds a view and notes all that is wrong with it.
+type viewChecker struct {
+	view   *View
+	faults ViewErrors
+}
+
+func (c *viewChecker) fault(key, format string, args ...any) {
+	c.faults = append(c.faults, ViewError{key, fmt.Sprintf(format, args...)})
+}
+
+func keyOf[T ~int64](kind string, id T) string { return kind + "." + strconv.FormatInt(int64(id), 10) }
+
+func (c *viewChecker) members(members []Member) {
+	v := c.view
+	members = slices.Clone(members)
+	slices.SortStableFunc(members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
+	for _, m := range members {
 		m.Peers = slices.Clone(m.Peers)
-		if err := m.normalize(); err != nil {
-			return fmt.Errorf("server %d: %w", m.ID, err)
+		key := keyOf("server", m.ID)
+		if v.voters.Has(m.ID) || v.observers.Has(m.ID) {
+			c.fault(key, "this server is listed twice")
+			continue
 		}
+		if err := m.normalize(); err != nil {
+			c.fault(key, "%v", err)
+		}
+		v.members = append(v.members, m)
 		if m.Role == Observer {
 			v.observers.Add(m.ID)
 		} else {
@@ -181,120 +240,49 @@ func (v *View) indexMembers() error {
 	}
 	switch {
 	case v.voters.Len() > 0:
-		return nil
 	case v.observers.Len() > 0:
-		return errors.New("there are only observers, and an observer needs participants to observe")
+		c.fault(keyOf("server", v.members[0].ID), "an observer needs participants to observe, and there is none")
+	default:
+		c.fault("", "there is no server")
 	}
-	return errors.New("there is no server")
 }
 
-// checkAddresses refuses addresses that two servers claim. Java looks only when it reconfigures, and
-// not at wildcards and loopback; a quorum or election address that is on two lines is wrong always.
-func (v *View) checkAddresses() error {
+// addresses refuses what two servers claim. Java looks only when it reconfigures, and not at wildcards
+// and loopback; a quorum or election address that is on two lines is wrong always.
+func (c *viewChecker) addresses() {
 	type claim struct {
 		id   ServerID
 		what string
 	}
 	claims := make(map[Addr]claim)
-	take := func(id ServerID, what string, a Addr) error {
-		a.Host = strings.ToLower(a.Host)
-		before, taken := claims[a]
-		if taken && before.id != id {
-			return fmt.Errorf("%s of server %d is %v, which is the %s of server %d", what, id, a, before.what, before.id)
-		}
-		claims[a] = claim{id, what}
-		return nil
-	}
-	for i := range v.members {
-		for _, n := range v.members[i].addresses() {
-			if n.client && (n.addr.Wildcard() || n.addr.loopback()) {
+	for i := range c.view.members {
+		m := &c.view.members[i]
+		for _, n := range m.addresses() {
+			if n.client && (n.addr.Wildcard() || n.addr.Loopback()) {
 				continue
 			}
-			if err := take(v.members[i].ID, n.what, n.addr); err != nil {
-				return err
+			a := Addr{strings.ToLower(n.addr.Host), n.addr.Port}
+			before, taken := claims[a]
+			if taken && before.id != m.ID {
+				c.fault(keyOf("server", m.ID), "its %s %v is the %s of server %d", n.what, a, before.what, before.id)
+				continue
 			}
+			claims[a] = claim{m.ID, n.what}
 		}
 	}
-	return nil
 }
 
-func (v *View) indexGroups(groups []Group, weights []Weight) error {
-	if err := v.indexWeights(weights); err != nil {
-		return err
-	}
-	if len(groups) > maxMembers {
-		return fmt.Errorf("%d groups, more than %d", len(groups), maxMembers)
-	}
-	v.groups = slices.Clone(groups)
-	slices.SortFunc(v.groups, func(a, b Group) int { return compareIDs(a.ID, b.ID) })
-	var grouped IDSet
-	for i := range v.groups {
-		g := &v.groups[i]
-		if i > 0 && v.groups[i-1].ID == g.ID {
-			return fmt.Errorf("group %d is there twice", g.ID)
-		}
-		if err := v.indexGroup(g, &grouped); err != nil {
-			return err
-		}
-	}
-	if grouped.Len() > maxMembers {
-		return fmt.Errorf("%d servers in groups, more than %d", grouped.Len(), maxMembers)
-	}
-	for _, id := range v.voters.IDs() {
-		if !grouped.Has(id) {
-			return fmt.Errorf("server %d is a participant and in no group (where one server has a group or a weight "+
-				"all need a group)", id)
-		}
-	}
-	if v.counted == 0 {
-		return errors.New("all servers weigh 0: no set of them is a quorum")
-	}
-	return nil
-}
-
-// indexGroup checks one group and sums its weight. Who cannot vote (an observer, or a server that was
-// struck off the list) weighs what its weight line says, so that all servers count alike; one without
-// such a line ends Java's server, and is refused here.
-func (v *View) indexGroup(g *Group, grouped *IDSet) error {
-	if len(g.Members) == 0 {
-		return fmt.Errorf("group %d is empty", g.ID)
-	}
-	g.Members = slices.Clone(g.Members)
-	slices.Sort(g.Members)
-	var total int64
-	for _, id := range g.Members {
-		switch w, weighs := v.weightOf(id); {
-		case grouped.Has(id):
-			return fmt.Errorf("server %d is in more than one group", id)
-		case !weighs && v.Member(id) == nil:
-			return fmt.Errorf("group %d has server %d, which is not listed", g.ID, id)
-		case !weighs:
-			return fmt.Errorf("group %d has server %d, an observer without a weight (take it out: observers do not vote)",
-				g.ID, id)
-		default:
-			grouped.Add(id)
-			total += w
-		}
-	}
-	v.groupWeights = append(v.groupWeights, total)
-	if total != 0 {
-		v.counted++
-	}
-	return nil
-}
-
-func (v *View) indexWeights(weights []Weight) error {
-	if len(weights) > maxMembers {
-		return fmt.Errorf("%d weights, more than %d", len(weights), maxMembers)
-	}
-	v.weights = slices.Clone(weights)
-	slices.SortFunc(v.weights, func(a, b Weight) int { return compareIDs(a.ID, b.ID) })
-	for i, w := range v.weights {
+func (c *viewChecker) weights(weights []Weight) {
+	v := c.view
+	for _, w := range weights {
+		i, found := v.findWeight(w.ID)
 		switch {
-		case i > 0 && v.weights[i-1].ID == w.ID:
-			return fmt.Errorf("server %d has two weights", w.ID)
+		case found:
+			c.fault(keyOf("weight", w.ID), "this server has two weights")
 		case w.Weight < 0 || w.Weight > maxWeight:
-			return fmt.Errorf("weight %d of server %d is out of range (0 to %d)", w.Weight, w.ID, int64(maxWeight))
+			c.fault(keyOf("weight", w.ID), "%d is out of range (0 to %d)", w.Weight, int64(maxWeight))
+		default:
+			v.weights = slices.Insert(v.weights, i, w)
 		}
 	}
 	for _, id := range v.voters.IDs() {
@@ -302,11 +290,63 @@ func (v *View) indexWeights(weights []Weight) error {
 			v.weights = slices.Insert(v.weights, i, Weight{id, 1})
 		}
 	}
-	return nil
+}
+
+func (c *viewChecker) groups(groups []Group) {
+	v := c.view
+	v.groups = slices.Clone(groups)
+	slices.SortStableFunc(v.groups, func(a, b Group) int { return cmp.Compare(a.ID, b.ID) })
+	var grouped IDSet
+	for i := range v.groups {
+		if i > 0 && v.groups[i-1].ID == v.groups[i].ID {
+			c.fault(keyOf("group", v.groups[i].ID), "this group is there twice")
+		}
+		c.group(&v.groups[i], &grouped)
+	}
+	for _, id := range v.voters.IDs() {
+		if !grouped.Has(id) {
+			c.fault(keyOf("server", id), "a participant in no group: with groups or weights each needs one (group.1=1:2:3)")
+		}
+	}
+	if v.counted == 0 && len(c.faults) == 0 {
+		c.fault("", "all servers weigh 0: no set of them is a quorum")
+	}
+}
+
+// group checks one group and sums its weight. Who cannot vote (an observer, or a server that was struck
+// off the list) weighs what its weight line says, so that all servers count alike; one without such a
+// line ends Java's server, and is refused here.
+func (c *viewChecker) group(g *Group, grouped *IDSet) {
+	v, key := c.view, keyOf("group", g.ID)
+	g.Members = slices.Clone(g.Members)
+	slices.Sort(g.Members)
+	if len(g.Members) == 0 {
+		c.fault(key, "the group is empty")
+	}
+	var total int64
+	for _, id := range g.Members {
+		if !grouped.Add(id) {
+			c.fault(key, "server %d is in a group already", id)
+			continue
+		}
+		w, weighs := v.weightOf(id)
+		switch {
+		case weighs:
+			total += w
+		case v.Member(id) == nil:
+			c.fault(key, "there is no server %d", id)
+		default:
+			c.fault(key, "server %d is an observer, which has no vote (take it out of the group)", id)
+		}
+	}
+	v.groupWeights = append(v.groupWeights, total)
+	if total != 0 {
+		v.counted++
+	}
 }
 
 func (v *View) findWeight(id ServerID) (int, bool) {
-	return slices.BinarySearchFunc(v.weights, id, func(w Weight, id ServerID) int { return compareIDs(w.ID, id) })
+	return slices.BinarySearchFunc(v.weights, id, func(w Weight, id ServerID) int { return cmp.Compare(w.ID, id) })
 }
 
 func (v *View) weightOf(id ServerID) (weight int64, weighs bool) {
@@ -336,7 +376,7 @@ func (v *View) Members() []Member { return v.members }
 
 // Member returns the member id, nil if there is none. The caller must not change it.
 func (v *View) Member(id ServerID) *Member {
-	i, found := slices.BinarySearchFunc(v.members, id, func(m Member, id ServerID) int { return compareIDs(m.ID, id) })
+	i, found := slices.BinarySearchFunc(v.members, id, func(m Member, id ServerID) int { return cmp.Compare(m.ID, id) })
 	if !found {
 		return nil
 	}
@@ -480,14 +520,4 @@ func (s IDSet) String() string {
 		words[i] = strconv.FormatInt(int64(id), 10)
 	}
 	return "{" + strings.Join(words, " ") + "}"
-}
-
-func compareIDs[T ~int64](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

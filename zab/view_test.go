@@ -161,14 +161,14 @@ func TestNewViewRefuses(t *testing.T) {
 	}{
 		{"nobody", nil, nil, nil, 0, "there is no server"},
 		{"a version below 0", []Member{a}, nil, nil, -1, "version -1 is below 0"},
-		{"a server without addresses", []Member{{ID: 7}}, nil, nil, 0, "server 7: 0 addresses (want 1 to 64)"},
-		{"a role that is none", []Member{{ID: 7, Role: 9, Peers: a.Peers}}, nil, nil, 0, "server 7: role 9 is neither participant nor observer"},
-		{"a port that is none", []Member{{ID: 7, Peers: []PeerAddr{{"a", 70000, 2}}}}, nil, nil, 0, "server 7: 70000 is not a port (1 to 65535)"},
-		{"a server twice", []Member{a, a}, nil, nil, 0, "server 1 is listed twice"},
-		{"an empty group", []Member{a}, []Group{{ID: 3}}, nil, 0, "group 3 is empty"},
-		{"a group twice", []Member{a, b}, []Group{{1, []ServerID{1}}, {1, []ServerID{2}}}, nil, 0, "group 1 is there twice"},
-		{"two weights", []Member{a}, []Group{{1, []ServerID{1}}}, []Weight{{1, 1}, {1, 2}}, 0, "server 1 has two weights"},
-		{"a weight below 0", []Member{a}, []Group{{1, []ServerID{1}}}, []Weight{{1, -1}}, 0, "weight -1 of server 1 is out of range (0 to 4294967296)"},
+		{"a server without addresses", []Member{{ID: 7}}, nil, nil, 0, "server.7: 0 addresses (want 1 to 64)"},
+		{"a role that is none", []Member{{ID: 7, Role: 9, Peers: a.Peers}}, nil, nil, 0, "server.7: role 9 is neither participant nor observer"},
+		{"a port that is none", []Member{{ID: 7, Peers: []PeerAddr{{"a", 70000, 2}}}}, nil, nil, 0, "server.7: 70000 is not a port (1 to 65535)"},
+		{"a server twice", []Member{a, a}, nil, nil, 0, "server.1: this server is listed twice"},
+		{"an empty group", []Member{a}, []Group{{ID: 3}}, nil, 0, "group.3: the group is empty; server.1: a participant in no group: with groups or weights each needs one (group.1=1:2:3)"},
+		{"a group twice", []Member{a, b}, []Group{{1, []ServerID{1}}, {1, []ServerID{2}}}, nil, 0, "group.1: this group is there twice"},
+		{"two weights", []Member{a}, []Group{{1, []ServerID{1}}}, []Weight{{1, 1}, {1, 2}}, 0, "weight.1: this server has two weights"},
+		{"a weight below 0", []Member{a}, []Group{{1, []ServerID{1}}}, []Weight{{1, -1}}, 0, "weight.1: -1 is out of range (0 to 4294967296)"},
 		{"too many", make([]Member, 1001), nil, nil, 0, "1001 servers, more than 1000"},
 	}
 	for _, tt := range tests {

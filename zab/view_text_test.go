@@ -184,23 +184,27 @@ func TestParseViewRefuses(t *testing.T) {
 		{"a version that is none", three + "version=0x1", `zab: view: line 4: version "0x1" is not a hexadecimal number`},
 		{"a version that is too large", three + "version=8000000000000000", `zab: view: line 4: version "8000000000000000" is not a hexadecimal number`},
 		{"two versions", three + "version=1\nversion=1", "zab: view: line 5: there are two versions"},
-		{"a server twice", three + "server.01=a:1:2", "zab: view: server 1 is listed twice"},
-		{"observers only", lines(0, 2), "zab: view: there are only observers, and an observer needs participants to observe"},
+		{"a server twice", three + "server.01=a:1:2", "zab: view: server.1: this server is listed twice"},
+		{"observers only", lines(0, 2), "zab: view: server.1: an observer needs participants to observe, and there is none"},
 		{"two servers with one quorum address", "server.1=a:1:2\nserver.2=A:1:3",
-			"zab: view: quorum address of server 2 is a:1, which is the quorum address of server 1"},
+			"zab: view: server.2: its quorum address a:1 is the quorum address of server 1"},
 		{"an election port that is another's quorum port", "server.1=127.0.0.1:1:2\nserver.2=127.0.0.1:3:1",
-			"zab: view: election address of server 2 is 127.0.0.1:1, which is the quorum address of server 1"},
+			"zab: view: server.2: its election address 127.0.0.1:1 is the quorum address of server 1"},
 		{"two servers with one client address", "server.1=a:1:2;10.0.0.1:2181\nserver.2=b:1:2;10.0.0.1:2181",
-			"zab: view: client address of server 2 is 10.0.0.1:2181, which is the client address of server 1"},
+			"zab: view: server.2: its client address 10.0.0.1:2181 is the client address of server 1"},
 		{"a participant without group", three + "group.1=1:2",
-			"zab: view: server 3 is a participant and in no group (where one server has a group or a weight all need a group)"},
+			"zab: view: server.3: a participant in no group: with groups or weights each needs one (group.1=1:2:3)"},
 		{"weights without groups", three + "weight.1=2",
-			"zab: view: server 1 is a participant and in no group (where one server has a group or a weight all need a group)"},
-		{"two groups for one server", three + "group.1=1:2\ngroup.2=2:3", "zab: view: server 2 is in more than one group"},
-		{"a server twice in one group", three + "group.1=1:2:3:3", "zab: view: server 3 is in more than one group"},
-		{"a group of who is not there", three + "group.1=1:2:3:4", "zab: view: group 1 has server 4, which is not listed"},
+			"zab: view: server.1: a participant in no group: with groups or weights each needs one (group.1=1:2:3); " +
+				"server.2: a participant in no group: with groups or weights each needs one (group.1=1:2:3); " +
+				"server.3: a participant in no group: with groups or weights each needs one (group.1=1:2:3)"},
+		{"two groups for one server", three + "group.1=1:2\ngroup.2=2:3", "zab: view: group.2: server 2 is in a group already"},
+		{"a server twice in one group", three + "group.1=1:2:3:3", "zab: view: group.1: server 3 is in a group already"},
+		{"a group of who is not there", three + "group.1=1:2:3:4", "zab: view: group.1: there is no server 4"},
 		{"an observer in a group", lines(2, 1) + "group.1=1:2:3",
-			"zab: view: group 1 has server 3, an observer without a weight (take it out: observers do not vote)"},
+			"zab: view: group.1: server 3 is an observer, which has no vote (take it out of the group)"},
+		{"a thousand mistakes", lines(1000, 0) + "weight.1=1", "zab: view: " +
+			strings.Join(repeat(8, "server.%d: a participant in no group: with groups or weights each needs one (group.1=1:2:3)"), "; ") + "; and 992 more"},
 		{"nobody weighs anything", lines(1, 0) + "group.1=1\nweight.1=0", "zab: view: all servers weigh 0: no set of them is a quorum"},
 		{"a group that is no list", three + "group.1=1,2,3", `zab: view: line 4: group.1: "1,2,3" is not a list of server ids (for example 1:2:3)`},
 		{"a weight that is none", three + "weight.1=-1", `zab: view: line 4: weight.1: "-1" is not a weight (a whole number, 0 to 4294967296)`},
@@ -229,6 +233,14 @@ func TestParseViewTakesTheLargestEnsemble(t *testing.T) {
 	if _, err := ParseView([]byte(parts)); err == nil {
 		t.Error("a line continued without end is a view")
 	}
+}
+
+func repeat(n int, format string) []string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf(format, i+1))
+	}
+	return all
 }
 
 func FuzzParseView(f *testing.F) {
