@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"sync"
 
 	"paddock/net"
@@ -49,15 +50,18 @@ type room struct {
 // ringLimit is how far a loop may be behind before apply waits for it.
 const ringLimit = 16 << 20
 
-// apply does one work: everything the sequencer took in one run.
-func (a *applier) apply(w *work) {
+// apply does one work: everything the sequencer took in one run. An error is a tree that is not the one
+// that the transaction was made for: whoever asked for it, and all after him, hear nothing.
+func (a *applier) apply(w *work) error {
 	for _, b := range w.batches {
 		for i := range b.entries {
 			e := &b.entries[i]
 			a.waitForRoom()
 			switch e.kind {
 			case kindWrite:
-				a.write(e, b)
+				if err := a.write(e, b); err != nil {
+					return err
+				}
 			case kindRead:
 				a.ride(e, b)
 			case kindBack:
@@ -72,6 +76,7 @@ func (a *applier) apply(w *work) {
 	}
 	a.note()
 	a.ringBells()
+	return nil
 }
 
 func (a *applier) record(kind recordKind, e *entry, b *batch, zxid wire.Zxid) record {
@@ -86,33 +91,37 @@ func (a *applier) push(r *record, x, y []byte) {
 }
 
 // write applies a transaction and answers the request that it came from.
-func (a *applier) write(e *entry, b *batch) {
+func (a *applier) write(e *entry, b *batch) error {
 	zxid := e.zxid
 	if zxid == 0 { // nothing was logged for it
 		zxid = a.tree.Applied()
 	} else {
 		a.tree.Apply(e.txn, a, &a.res)
+		if a.res.Mismatch {
+			return fmt.Errorf("server: the tree's digest after zxid %v is %#x, the transaction says %#x: the state has diverged "+
+				"(digest.enabled=false goes on regardless)", zxid, a.tree.Digest(), a.res.Digest)
+		}
 	}
 	switch e.op {
 	case wire.OpCreateSession:
 		a.connected(e, b, zxid)
-		return
+		return nil
 	case wire.OpCloseSession:
 		if e.code == wire.OK {
 			a.table.Remove(e.sess.ID)
 		}
 		if e.flags&flagClose == 0 { // expired: nobody asked, nobody is told
 			if e.code == wire.OperationTimeout {
-				return // the disk is full: the session lives on
+				return nil // the disk is full: the session lives on
 			}
 			r := a.record(recKick, e, b, zxid)
 			r.conn = znet.ID(e.sess.Owner())
 			a.push(&r, nil, nil)
-			return
+			return nil
 		}
 	}
 	if e.conn == znet.NoConn {
-		return
+		return nil
 	}
 	out := beginReply(a.scratch[:0], e.xid)
 	if e.code == wire.OK {
@@ -121,6 +130,7 @@ func (a *applier) write(e *entry, b *batch) {
 	a.scratch = endReply(out, 0, zxid, e.code)
 	r := a.record(recReply, e, b, zxid)
 	a.push(&r, a.scratch, nil)
+	return nil
 }
 
 // connected lets a session begin: its client may use it from now on.

@@ -159,8 +159,8 @@ func (s *Server) hideEphemerals(w *work) {
 	eachClose(w, func(e *entry) {
 		for _, g := range []*generation{&s.seq.over.old, &s.seq.over.young} {
 			for i := range g.changes {
-				if g.changes[i].owner == e.sess.ID {
-					g.changes[i].owner = 0
+				if g.changes[i].stat.EphemeralOwner == e.sess.ID {
+					g.changes[i].stat.EphemeralOwner = 0
 				}
 			}
 		}

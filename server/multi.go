@@ -24,7 +24,7 @@ func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
 	}
 	start := dst
 	dst = s.header(e, wire.OpMulti, dst)
-	mark := s.over.mark()
+	mark, digest := s.over.mark(), s.digest
 	countAt, n := len(dst), 0
 	dst = wire.AppendInt(dst, 0)
 	failed := wire.OK
@@ -37,10 +37,12 @@ func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
 		dst, failed = s.subTxn(&ops, e, zxid, dst)
 		if failed == wire.MarshallingError { // the null id of an ACL, say: Java fails the request
 			s.over.rollback(mark)
+			s.digest = digest
 			return s.errorTxn(e, start, failed)
 		}
 		if failed != wire.OK {
 			s.over.rollback(mark)
+			s.digest = digest
 			dst = appendSubError(dst, failed)
 		}
 	}

@@ -6,15 +6,11 @@ import (
 	"paddock/wire"
 )
 
-// state is what the sequencer knows of a znode: the fields its checks look at.
+// state is what the sequencer knows of a znode.
 type state struct {
 	exists   bool
-	version  int32
-	cversion int32 // persisted: the number of children ever created
-	aversion int32
-	children int32
-	dataLen  int32
-	owner    int64 // raw, as in EphemeralType
+	pathData uint32    // its part of the digest that does not come from the stat; see tree.StatCRC
+	stat     wire.Stat // as persisted: Cversion counts creations, EphemeralOwner is raw
 	acl      wire.ACLVec
 }
 
@@ -138,7 +134,7 @@ func (o *overlay) eachOwned(session int64, f func(path []byte, hash uint64, exis
 	for _, g := range []*generation{&o.old, &o.young} {
 		for i := range g.changes {
 			c := &g.changes[i]
-			if c.owner == session && o.find(c.hash, c.path) == c {
+			if c.stat.EphemeralOwner == session && o.find(c.hash, c.path) == c {
 				f(c.path, c.hash, c.exists)
 			}
 		}

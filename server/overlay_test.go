@@ -37,8 +37,8 @@ func TestOverlayAgainstANaiveTwin(t *testing.T) {
 			last++
 			path := fmt.Sprintf("/%d", rapid.IntRange(0, 12).Draw(t, "path"))
 			st := state{
-				exists: rapid.Bool().Draw(t, "exists"), version: int32(last),
-				owner: int64(rapid.IntRange(0, 3).Draw(t, "owner")),
+				exists: rapid.Bool().Draw(t, "exists"),
+				stat:   wire.Stat{Version: int32(last), EphemeralOwner: int64(rapid.IntRange(0, 3).Draw(t, "owner"))},
 			}
 			if rapid.Bool().Draw(t, "acl") {
 				st.acl = wire.ACLVec(fmt.Append(nil, "acl ", last))
@@ -68,8 +68,8 @@ func TestOverlayAgainstANaiveTwin(t *testing.T) {
 					t.Fatalf("%s: found %+v, was never put", path, got)
 				case want != nil && want.zxid > applied && got == nil:
 					t.Fatalf("%s: forgotten, changed at %d, applied %d", path, want.zxid, applied)
-				case got != nil && (got.exists != want.st.exists || got.version != want.st.version ||
-					got.owner != want.st.owner || !bytes.Equal(got.acl, want.st.acl)):
+				case got != nil && (got.exists != want.st.exists || got.stat != want.st.stat ||
+					!bytes.Equal(got.acl, want.st.acl)):
 					t.Fatalf("%s: got %+v, want %+v", path, got.state, want.st)
 				}
 			}
@@ -77,14 +77,14 @@ func TestOverlayAgainstANaiveTwin(t *testing.T) {
 				seen := map[string]bool{}
 				o.eachOwned(owner, func(path []byte, _ uint64, exists bool) {
 					want := newest(string(path))
-					if seen[string(path)] || want == nil || want.st.owner != owner || want.st.exists != exists {
+					if seen[string(path)] || want == nil || want.st.stat.EphemeralOwner != owner || want.st.exists != exists {
 						t.Fatalf("owner %d: %s, exists %v, twice %v; want %+v", owner, path, exists, seen[string(path)], want)
 					}
 					seen[string(path)] = true
 				})
 				for i := range 13 {
 					path := fmt.Sprintf("/%d", i)
-					if w := newest(path); w != nil && w.zxid > applied && w.st.owner == owner && !seen[path] {
+					if w := newest(path); w != nil && w.zxid > applied && w.st.stat.EphemeralOwner == owner && !seen[path] {
 						t.Fatalf("owner %d: %s is missing", owner, path)
 					}
 				}

@@ -30,7 +30,7 @@ type pipeline struct {
 	queuedBytes                   int // in intake and works: bounded
 	requests                      int64
 	closing                       bool
-	failed                        error // the log failed: nothing more is acknowledged (fsync-once)
+	failed                        error // the log failed, or the state diverged: nothing more is acknowledged (fsync-once)
 
 	isFull atomic.Bool // over the bound: loops hold back
 	stages stages
@@ -43,10 +43,10 @@ type pipeline struct {
 type stages interface {
 	sequence(w *work)        // turns w's requests into transactions
 	commit(ws []*work) error // makes all of them durable with one sync
-	settle(w *work)          // applies, answers, rings
+	settle(w *work) error    // applies, answers, rings
 	roomAgain()              // the pipeline was full, and is not any more
 	idle(nowMS int64) error  // the log is free, and nothing waits for it
-	fatal(err error)         // the log failed
+	fatal(err error)         // the log failed, or the state diverged
 }
 
 // work is what one run of the sequencer took, and what became of it.
@@ -210,11 +210,16 @@ func (p *pipeline) runApply() {
 	p.toApply = nil
 	p.applying = true
 	p.unlock()
-	for _, w := range ws {
-		p.stages.settle(w)
+	var err error
+	for i := 0; i < len(ws) && err == nil; i++ {
+		err = p.stages.settle(ws[i])
 	}
 	p.mu.Lock()
 	p.applying = false
+	if err != nil {
+		p.fail(err)
+		return
+	}
 	for _, w := range ws {
 		p.queuedBytes -= w.bytes
 		p.giveBack(w)

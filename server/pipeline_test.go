@@ -61,9 +61,10 @@ func (f *fakeStages) commit(ws []*work) error {
 	return nil
 }
 
-func (f *fakeStages) settle(w *work) {
+func (f *fakeStages) settle(w *work) error {
 	defer f.own(2)()
 	f.settled = xids(f.settled, w)
+	return nil
 }
 
 func (f *fakeStages) idle(int64) error {

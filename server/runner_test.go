@@ -109,7 +109,7 @@ func (r *runner) together(qs ...request) ([]wire.Code, error) {
 		return codes, r.err
 	}
 	r.d.Run(Apply, 1)
-	return codes, nil
+	return codes, r.err
 }
 
 // write is do for a request that has to succeed.

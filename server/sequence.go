@@ -24,6 +24,7 @@ type sequencer struct {
 	over    overlay
 	closing map[int64]wire.Zxid // sessions whose close is on its way
 	last    wire.Zxid           // given out last
+	digest  uint64              // of the tree after last; kept with opt.digests
 	nowMS   int64               // wall clock: the time of this run's transactions
 
 	// Buffers used again and again.
@@ -34,6 +35,7 @@ type sequencer struct {
 }
 
 type sequencerOptions struct {
+	digests         bool // every transaction carries the digest of the tree after it
 	extendedTypes   bool // zookeeper.extendedTypesEnabled: TTL nodes
 	enforceQuota    bool // zookeeper.enforceQuota
 	reconfigEnabled bool
@@ -67,10 +69,10 @@ func (s *sequencer) begin(nowMS int64) {
 func (s *sequencer) request(e *entry, body, dst []byte) []byte {
 	e.code = wire.OK
 	if e.op == wire.OpCreateSession || e.op == wire.OpCloseSession {
-		return s.sessionTxn(e, body, dst)
+		return s.seal(e, s.sessionTxn(e, body, dst))
 	}
 	if e.op == wire.OpMulti {
-		return s.multiTxn(e, body, dst)
+		return s.seal(e, s.multiTxn(e, body, dst))
 	}
 	r := wire.NewReader(body)
 	var q subRequest
@@ -87,7 +89,7 @@ func (s *sequencer) request(e *entry, body, dst []byte) []byte {
 	if e.code != wire.OK {
 		return s.errorTxn(e, dst, e.code)
 	}
-	return append(s.header(e, typ, dst), s.body...)
+	return s.seal(e, append(s.header(e, typ, dst), s.body...))
 }
 
 // take gives the request the next zxid.
@@ -200,10 +202,7 @@ func (s *sequencer) lookup(path []byte, hash uint64, st *state) {
 		return
 	}
 	n := &s.node
-	*st = state{
-		exists: true, version: n.Stat.Version, cversion: n.Stat.Cversion, aversion: n.Stat.Aversion,
-		children: n.Stat.NumChildren, dataLen: n.Stat.DataLength, owner: n.Stat.EphemeralOwner, acl: n.ACL,
-	}
+	*st = state{exists: true, pathData: n.PathData, stat: n.Stat, acl: n.ACL}
 }
 
 // create: the checks are those of client-protocol.md 3.6.1, in its order.
@@ -237,7 +236,7 @@ func (s *sequencer) create(q *subRequest, e *entry, zxid wire.Zxid, dst []byte) 
 	}
 	path := q.path
 	if isSequential(q.flags) {
-		path = s.sequential(q.path, parent.cversion)
+		path = s.sequential(q.path, parent.stat.Cversion)
 	}
 	if !wire.ValidatePath(path) {
 		return 0, dst, wire.BadArguments
@@ -247,21 +246,25 @@ func (s *sequencer) create(q *subRequest, e *entry, zxid wire.Zxid, dst []byte) 
 	if s.lookup(path, hash, &node); node.exists {
 		return 0, dst, wire.NodeExists
 	}
-	if isSessionOwner(parent.owner, s.opt.extendedTypes) {
+	if isSessionOwner(parent.stat.EphemeralOwner, s.opt.extendedTypes) {
 		return 0, dst, wire.NoChildrenForEphemerals
 	}
 	if s.opt.enforceQuota && s.overQuota(path, 1, int64(len(q.data)), true) {
 		return 0, dst, wire.QuotaExceeded
 	}
-	newCversion := parent.cversion + 1
+	newCversion := parent.stat.Cversion + 1
 	dst = appendCreateTxn(dst, typ, path, q.data, acl, owner, q.ttl, newCversion)
-	parent.children++
-	if newCversion > parent.cversion { // after 2^31-1 creations it cannot grow any more (fact 46)
-		parent.cversion = newCversion
+	parent.stat.NumChildren++
+	if newCversion > parent.stat.Cversion { // after 2^31-1 creations it cannot grow any more (fact 46)
+		parent.stat.Cversion, parent.stat.Pzxid = newCversion, zxid
 	}
-	s.over.put(parentHash, parentPath, &parent, zxid)
-	node = state{exists: true, dataLen: int32(len(q.data)), owner: owner, acl: acl}
-	s.over.put(hash, path, &node, zxid)
+	s.put(parentHash, parentPath, &parent, zxid)
+	node = state{exists: true, acl: acl, stat: wire.Stat{
+		Czxid: zxid, Mzxid: zxid, Pzxid: zxid, Ctime: s.nowMS, Mtime: s.nowMS,
+		EphemeralOwner: owner, DataLength: int32(len(q.data)),
+	}}
+	s.sumData(&node, path, q.data)
+	s.put(hash, path, &node, zxid)
 	return typ, dst, wire.OK
 }
 
@@ -393,26 +396,32 @@ func (s *sequencer) remove(q *subRequest, e *entry, zxid wire.Zxid, dst []byte) 
 	if s.lookup(q.path, hash, &node); !node.exists {
 		return 0, dst, wire.NoNode
 	}
-	if internal && (node.owner == 0 || isSessionOwner(node.owner, s.opt.extendedTypes)) {
+	if internal && (node.stat.EphemeralOwner == 0 || isSessionOwner(node.stat.EphemeralOwner, s.opt.extendedTypes)) {
 		return 0, dst, wire.BadArguments
 	}
-	if !internal && q.version != -1 && q.version != node.version {
+	if !internal && q.version != -1 && q.version != node.stat.Version {
 		return 0, dst, wire.BadVersion
 	}
-	if node.children > 0 {
+	if node.stat.NumChildren > 0 {
 		return 0, dst, wire.NotEmpty
 	}
 	t := wire.DeleteTxn{Path: q.path}
 	dst = t.Append(dst)
-	parent.children--
-	s.over.put(parentHash, parentPath, &parent, zxid)
-	s.gone(hash, q.path, node.owner, zxid)
+	s.loseChild(&parent, parentPath, parentHash, zxid)
+	s.gone(hash, q.path, node.stat.EphemeralOwner, zxid)
 	return q.op, dst, wire.OK
 }
 
 // gone records that a node will not exist any more; its owner is kept for the session's close.
 func (s *sequencer) gone(hash uint64, path []byte, owner int64, zxid wire.Zxid) {
-	s.over.put(hash, path, &state{owner: owner}, zxid)
+	s.put(hash, path, &state{stat: wire.Stat{EphemeralOwner: owner}}, zxid)
+}
+
+// loseChild is what the end of a child does to its parent.
+func (s *sequencer) loseChild(parent *state, path []byte, hash uint64, zxid wire.Zxid) {
+	parent.stat.NumChildren--
+	parent.stat.Pzxid = max(parent.stat.Pzxid, zxid)
+	s.put(hash, path, parent, zxid)
 }
 
 func isBuiltIn(path []byte) bool {
@@ -429,18 +438,20 @@ func (s *sequencer) setData(q *subRequest, e *entry, zxid wire.Zxid, dst []byte)
 	if code != wire.OK {
 		return 0, dst, code
 	}
-	grows := int64(len(q.data)) - int64(node.dataLen)
+	grows := int64(len(q.data)) - int64(node.stat.DataLength)
 	if s.opt.enforceQuota && s.overQuota(q.path, 0, grows, false) {
 		return 0, dst, wire.QuotaExceeded
 	}
-	version, ok := nextVersion(node.version, q.version)
+	version, ok := nextVersion(node.stat.Version, q.version)
 	if !ok {
 		return 0, dst, wire.BadVersion
 	}
 	t := wire.SetDataTxn{Path: q.path, Data: q.data, Version: version}
 	dst = t.Append(dst)
-	node.version, node.dataLen = version, int32(len(q.data))
-	s.over.put(hash, q.path, &node, zxid)
+	node.stat.Version, node.stat.DataLength = version, int32(len(q.data))
+	node.stat.Mzxid, node.stat.Mtime = zxid, s.nowMS
+	s.sumData(&node, q.path, q.data)
+	s.put(hash, q.path, &node, zxid)
 	return wire.OpSetData, dst, wire.OK
 }
 
@@ -458,14 +469,14 @@ func (s *sequencer) setACL(q *subRequest, e *entry, zxid wire.Zxid, dst []byte) 
 	if code != wire.OK {
 		return 0, dst, code
 	}
-	version, ok := nextVersion(node.aversion, q.version)
+	version, ok := nextVersion(node.stat.Aversion, q.version)
 	if !ok {
 		return 0, dst, wire.BadVersion
 	}
 	t := wire.SetACLTxn{Path: q.path, ACL: acl, Version: version}
 	dst = t.Append(dst)
-	node.aversion, node.acl = version, acl
-	s.over.put(hash, q.path, &node, zxid)
+	node.stat.Aversion, node.acl = version, acl
+	s.put(hash, q.path, &node, zxid)
 	return wire.OpSetACL, dst, wire.OK
 }
 
@@ -475,7 +486,7 @@ func (s *sequencer) check(q *subRequest, e *entry, dst []byte) (wire.Op, []byte,
 	if code != wire.OK {
 		return 0, dst, code
 	}
-	version, ok := nextVersion(node.version, q.version)
+	version, ok := nextVersion(node.stat.Version, q.version)
 	if !ok {
 		return 0, dst, wire.BadVersion
 	}
@@ -580,8 +591,7 @@ func (s *sequencer) closeEphemerals(paths []byte, zxid wire.Zxid, session int64)
 		hash := tree.Hash(parentPath)
 		var parent state
 		s.lookup(parentPath, hash, &parent)
-		parent.children--
-		s.over.put(hash, parentPath, &parent, zxid)
+		s.loseChild(&parent, parentPath, hash, zxid)
 		s.gone(tree.Hash(path), path, session, zxid)
 	}
 }

@@ -45,6 +45,7 @@ type Config struct {
 	EnforceQuota    bool // zookeeper.enforceQuota
 	ReconfigEnabled bool // reconfigEnabled
 	NoDigest        bool // zookeeper.digest.enabled=false
+	TxnDigests      bool // transactions carry the digest of the tree after them, as an ensemble's do
 
 	SegmentBytes    int64         // of the log; preAllocSize
 	FsyncWarning    time.Duration // slower syncs are told of; fsync.warningthresholdms
@@ -168,8 +169,9 @@ func (s *Server) listen() error {
 func (s *Server) build() znet.Config {
 	s.seq = sequencer{
 		tree: s.tree, rules: s.rules, table: s.table, over: newOverlay(), closing: map[int64]wire.Zxid{},
-		last: s.tree.Applied(),
+		last: s.tree.Applied(), digest: s.tree.Digest(),
 		opt: sequencerOptions{
+			digests:       s.cfg.TxnDigests && !s.cfg.NoDigest,
 			extendedTypes: s.cfg.ExtendedTypes, enforceQuota: s.cfg.EnforceQuota,
 			reconfigEnabled: s.cfg.ReconfigEnabled,
 		},
@@ -354,9 +356,12 @@ func (s *Server) timeSync(took time.Duration) {
 }
 
 // settle implements stages.
-func (s *Server) settle(w *work) {
-	s.apply.apply(w)
+func (s *Server) settle(w *work) error {
+	if err := s.apply.apply(w); err != nil {
+		return err
+	}
 	s.countForCheckpoint(w)
+	return nil
 }
 
 // roomAgain implements stages: whoever was stalled has to look again, also where nothing of its own is
@@ -375,12 +380,12 @@ func (s *Server) idle(nowMS int64) error {
 	return s.wal.Seal()
 }
 
-// fatal implements stages: the log has failed, and nothing may be acknowledged any more (fsync-once).
+// fatal implements stages: the log has failed, or the state has diverged, and nothing may be acknowledged any more (fsync-once).
 // OnFatal is told once: housekeeping may find the failure, too.
 func (s *Server) fatal(err error) {
 	s.serving.Store(false)
 	s.failed.Do(func() {
-		s.log.Error("the log failed; the server stops", "err", err)
+		s.log.Error("the server stops", "err", err)
 		if s.cfg.OnFatal != nil {
 			s.cfg.OnFatal(err)
 		}

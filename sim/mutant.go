@@ -24,11 +24,11 @@ type Mutant struct {
 // Mutants are all of them.
 var Mutants = []Mutant{
 	{defect: server.AckBeforeSync, Breaks: "Z11 Z12 Z4", Seeds: 20},
-	{defect: server.EventAfterData, Breaks: "W2", Seeds: 50},
+	{defect: server.EventAfterData, Breaks: "W2 S3", Seeds: 50},
 	{defect: server.WatchArmedLate, Breaks: "W2 W3", Seeds: 200},
-	{defect: server.CloseLeavesEphemeral, Breaks: "S9", Seeds: 200},
+	{defect: server.CloseLeavesEphemeral, Breaks: "S9 Z14", Seeds: 200},
 	{defect: server.WriteAfterClose, Breaks: "S2 S9", Seeds: 50, plan: expiryUnderLoad},
-	{defect: server.OverlayForgotten, Breaks: "S2 S9 panic", Seeds: 20},
+	{defect: server.OverlayForgotten, Breaks: "S2 S9 Z14 panic", Seeds: 20},
 	{defect: server.ExpiryWhileStopped, Breaks: "S8", Seeds: 50},
 	{defect: server.SessionsForgotten, Breaks: "S8 S9", Seeds: 50},
 	{Name: "believes a disk that does not sync", Breaks: "Z11 Z12 Z4", Seeds: 20, disk: dropSyncs},

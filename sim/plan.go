@@ -37,6 +37,7 @@ type plan struct {
 	slowReader                                                 float64
 	socketBytes                                                int
 	prepare                                                    bool
+	txnDigests                                                 bool
 }
 
 var everyOp = []struct {
@@ -92,5 +93,6 @@ func newPlan(d dice) plan {
 	if len(p.ops) == 0 {
 		p.ops = []wire.Op{wire.OpCreate, wire.OpGetData}
 	}
+	p.txnDigests = d.chance(0.5)
 	return p
 }

@@ -262,10 +262,16 @@ func (w *world) config() server.Config {
 		Loops: p.loops, ServerID: 1, DataDir: "/data", LogDir: "/data",
 		TickMS: p.tickMS, MinSessionMS: p.minTimeoutMS, MaxSessionMS: p.maxTimeoutMS,
 		MaxFrameBytes: 1 << 20, HandshakeTimeout: 10 * time.Second, ExtendedTypes: true,
-		SegmentBytes: p.segmentBytes, SnapCount: p.snapCount, RetainSnapshots: 2,
+		SegmentBytes: p.segmentBytes, SnapCount: p.snapCount, RetainSnapshots: 2, TxnDigests: p.txnDigests,
 		ContainerCheck: time.Second, ContainerPerMinute: 10_000, MinFreeBytes: 1,
 		FS: w.disk, Log: slog.New(slog.DiscardHandler),
-		OnFatal: func(err error) { w.fail("the server has failed: %v", err) },
+		OnFatal: func(err error) {
+			if strings.Contains(err.Error(), "digest") {
+				w.fail("Z14: %v", err)
+				return
+			}
+			w.fail("the server has failed: %v", err)
+		},
 	}
 }
 

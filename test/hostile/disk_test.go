@@ -144,7 +144,7 @@ func TestADiskFullBetweenTwoLooks(t *testing.T) {
 		t.Logf("the server noticed in time: it lives, %d writes acknowledged", acked)
 		s.Kill()
 	} else {
-		wantLog(t, s, "the log failed; the server stops", "no space left on device")
+		wantLog(t, s, "the server stops", "no space left on device")
 		if code := exitCode(s.Stop()); code != 70 {
 			t.Errorf("exit code %d, want 70", code)
 		}
