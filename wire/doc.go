@@ -14,6 +14,7 @@
 //	records_*.go                     requests and replies
 //	multi.go multi_result.go         the operations of a multi, and their results
 //	txn.go txn_multi.go              what is proposed and logged
+//	quorum.go election.go            what servers say to each other, on both ports
 //	path.go javastring.go            what Java makes of strings
 //	words.go                         four-letter words
 //

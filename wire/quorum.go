@@ -429,7 +429,7 @@ func (it *TouchIter) SessionID() int64 { return it.sessionID }
 func (it *TouchIter) TimeOut() int32 { return it.timeOut }
 
 // SplitTxn takes a transaction apart, as a proposal, INFORM and the log have it: TxnHeader, body,
-// and where the leader has computed it a TxnDigest. It checks what VerifyTxn checks, for only
+// and where the leader has computed it a TxnDigest. It checks the whole form, for only
 // reading the body tells where it ends. Behind it is a digest, if there are bytes enough for one;
 // what is behind that, or less, is nobody's yet and is left out. body aliases b.
 //

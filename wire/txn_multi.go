@@ -79,31 +79,8 @@ var ErrTxnType = errors.New("wire: unknown type of transaction")
 // that applying it will find nothing cut short and no type that it does not know. It does not know
 // the state, so it cannot say more than that.
 func VerifyTxn(txn []byte) error {
-	r := NewReader(txn)
-	var h TxnHeader
-	if err := h.Decode(&r); err != nil {
-		return err
-	}
-	switch h.Type {
-	case OpMulti:
-		return verifyMulti(&r)
-	case OpCreateSession:
-		r.Int()
-	case OpCloseSession:
-		var t CloseSessionTxn
-		t.Decode(&r)
-	case OpSetACL:
-		r.Buffer()
-		r.ACLs()
-		r.Int()
-	case OpReconfig:
-		return verifyChange(&r, OpSetData)
-	case OpCheck:
-		return ErrTxnType // in a multi only
-	default:
-		return verifyChange(&r, h.Type)
-	}
-	return r.Err()
+	_, _, _, _, err := SplitTxn(txn)
+	return err
 }
 
 func verifyMulti(r *Reader) error {
