@@ -21,6 +21,16 @@
 //     Only a record that alone exceeds a block costs more, namely its own length, which must
 //     be present in the file byte by byte.
 //
+// ZooKeeper's own formats are read and written, too, so that members of both kinds can stand in
+// one ensemble, and data can come and go:
+//
+//	a view, parents first ──▶ StreamWriter ──▶ a learner     behind the packet SNAP
+//	                     └──▶ WriteJavaFile ──▶ snapshot.ZXID for a Java server to start on
+//	a leader ──▶ StreamReader ──▶ a tree
+//	snapshot.ZXID ──▶ ReadJavaFile ──▶ a tree
+//
+// What a Java server wrote is fuzzy: the tree is exact when the log was applied (tree.Tree.Settle).
+//
 // The package touches files through vfs alone and has no opinion about paths, sessions or
 // transactions: it moves records. Callers see to it that one goroutine at a time writes,
 // loads or purges in a directory. The format is docs/format/snapshot.md.
