@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"paddock/vfs"
+	"paddock/wire"
 )
 
 // BenchmarkAppend is what the disk charges for a write and an fdatasync, in the three kinds
@@ -88,3 +89,115 @@ func BenchmarkEncode(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkReplayFrom reads the last transactions of a segment that is full of small batches: what a
+// learner that is a little behind asks for.
+func BenchmarkReplayFrom(b *testing.B) {
+	const room = 64 << 20
+	l, err := Open(memFS{Sim: vfs.NewSim(1), files: map[string]*memFile{}}, dir, Options{LogID: 7, SegmentBytes: room})
+	must(b, err)
+	defer l.Close()
+	batch, last := NewBatch(64<<10), l.Last()
+	txn := txnBytes(1, 1, 150)
+	for last < 20 || l.Stats().Room > 1<<20 {
+		batch.Reset()
+		for range 20 {
+			last++
+			batch.Add(last, txn)
+		}
+		must(b, l.Commit(batch, last, 0, 0))
+	}
+	for _, back := range []wire.Zxid{10, 1000, 100000} {
+		b.Run(fmt.Sprintf("last %d of %d", back, last), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				n := 0
+				must(b, l.Replay(last-back, func([]byte) error { n++; return nil }))
+				if n != int(back) {
+					b.Fatalf("got %d transactions, want %d", n, back)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCommitWithoutDisk is what Commit costs the processor.
+func BenchmarkCommitWithoutDisk(b *testing.B) {
+	for _, n := range []int{1, 20} {
+		b.Run(fmt.Sprintf("%d txns", n), func(b *testing.B) {
+			l, err := Open(memFS{Sim: vfs.NewSim(1), drop: true}, dir, Options{LogID: 7, SegmentBytes: 1 << 30})
+			must(b, err)
+			defer l.abandon()
+			batch, last := NewBatch(64<<10), l.Last()
+			txn := txnBytes(1, 1, 150)
+			b.ReportAllocs()
+			for b.Loop() {
+				batch.Reset()
+				for range n {
+					last++
+					batch.Add(last, txn)
+				}
+				must(b, l.Commit(batch, last-1, last-1, 1))
+			}
+		})
+	}
+}
+
+// memFS is a disk without a journal: files are plain memory, or nothing, and a sync does nothing.
+type memFS struct {
+	*vfs.Sim
+	files map[string]*memFile
+	drop  bool // writes are not kept
+}
+
+type memFile struct {
+	vfs.File
+	b    []byte
+	size int64
+	drop bool
+}
+
+func (m memFS) Create(name string) (vfs.File, error) {
+	f, err := m.Sim.Create(name)
+	if err != nil {
+		return f, err
+	}
+	x := &memFile{File: f, drop: m.drop}
+	if !m.drop {
+		m.files[name] = x
+	}
+	return x, nil
+}
+
+func (m memFS) Rename(from, to string) error {
+	if f := m.files[from]; f != nil {
+		m.files[to] = f
+	}
+	return m.Sim.Rename(from, to)
+}
+
+func (m memFS) Open(name string) (vfs.File, error) {
+	if f := m.files[name]; f != nil {
+		return f, nil
+	}
+	return m.Sim.Open(name)
+}
+
+func (f *memFile) Preallocate(size int64) error {
+	if f.size = size; !f.drop {
+		f.b = make([]byte, size)
+	}
+	return nil
+}
+
+func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
+	if !f.drop {
+		copy(f.b[off:], p)
+	}
+	return len(p), nil
+}
+
+func (f *memFile) ReadAt(p []byte, off int64) (int, error) { return copy(p, f.b[off:]), nil }
+func (f *memFile) Size() (int64, error)                    { return f.size, nil }
+func (f *memFile) Sync() error                             { return nil }
+func (f *memFile) Close() error                            { return nil }

@@ -20,12 +20,52 @@ func commits(n, size int) step {
 	return step{fmt.Sprintf("commit %d of %d bytes", n, size), func(l *Log, m *model) error {
 		b := NewBatch(64)
 		m.fill(b, n, 1, size)
+		m.record(m.last - 1)
 		return l.Commit(b, m.last-1, m.last-1, uint64(m.last))
 	}}
 }
 
+// z is short for a zxid.
+func z(epoch, counter int64) wire.Zxid { return wire.Zxid(epoch<<32 | counter) }
+
+// commitsIn commits in an epoch, with a committed position as a leader may have sent it.
+func commitsIn(epoch int64, n, size int, committed wire.Zxid) step {
+	name := fmt.Sprintf("commit %d of %d bytes in epoch %d, committed %s", n, size, epoch, committed)
+	return step{name, func(l *Log, m *model) error {
+		b := NewBatch(64)
+		m.last = max(m.last, z(epoch, 0))
+		m.fill(b, n, int(epoch), size)
+		m.record(committed)
+		return l.Commit(b, committed, 0, 0)
+	}}
+}
+
+// notes is a COMMIT that arrives when the log is idle.
+func notes(committed wire.Zxid) step {
+	return step{fmt.Sprintf("note committed %s, seal", committed), func(l *Log, m *model) error {
+		l.NoteCommitted(committed)
+		m.noted = max(m.noted, committed)
+		m.record(0)
+		return l.Seal()
+	}}
+}
+
+func truncatesTo(zxid wire.Zxid) step {
+	return step{fmt.Sprintf("truncate to %s", zxid), func(l *Log, m *model) error {
+		m.truncate(zxid)
+		return l.TruncateTo(zxid)
+	}}
+}
+
+func restartsAt(after wire.Zxid) step {
+	return step{fmt.Sprintf("restart after %s", after), func(l *Log, m *model) error {
+		m.restart(after)
+		return l.Restart(after)
+	}}
+}
+
 func seals() step {
-	return step{"seal", func(l *Log, m *model) error { return l.Seal() }}
+	return step{"seal", func(l *Log, m *model) error { m.record(0); return l.Seal() }}
 }
 
 func prepares() step {
@@ -71,6 +111,22 @@ func script() []step {
 	}
 }
 
+// scriptOfAFollower is epochs that come and go: tails that no quorum had, a committed position that
+// trails, and a snapshot from elsewhere.
+func scriptOfAFollower() []step {
+	return []step{
+		commitsIn(1, 3, 60, 0), commitsIn(1, 2, 700, z(1, 2)), commitsIn(1, 1, 1400, z(1, 5)), seals(),
+		commitsIn(1, 2, 50, z(1, 5)), commitsIn(2, 1, 50, z(1, 5)), truncatesTo(z(1, 7)), truncatesTo(z(1, 6)),
+		commitsIn(3, 1, 40, z(1, 6)), notes(z(3, 1)), notes(z(3, 1)), prepares(),
+		commitsIn(3, 3, 900, z(3, 1)), truncatesTo(z(3, 2)), truncatesTo(z(1, 6)),
+		commitsIn(4, 2, 30, z(1, 4)), notes(z(4, 9)), prepares(), commitsIn(4, 1, 6000, 0),
+		commitsIn(5, 1, 20, z(4, 3)), seals(), removes(z(1, 6)), commitsIn(5, 2, 600, z(5, 9)),
+		restartsAt(z(7, 0)), commitsIn(7, 2, 70, z(7, 1)), prepares(), commitsIn(7, 1, 1900, z(7, 1)),
+		truncatesTo(z(7, 1)), commitsIn(9, 1, 100, z(7, 1)), commitsIn(10, 1, 100, z(7, 1)), notes(z(10, 1)),
+		truncatesTo(z(7, 0)), commitsIn(11, 1, 100, z(7, 0)), removes(z(7, 0)), commitsIn(12, 1, 20, 0), seals(),
+	}
+}
+
 // history is a run of the script: the models between steps, and the operation of the disk at
 // which each was reached.
 type history struct {
@@ -98,7 +154,7 @@ func runScript(t *testing.T, steps []step) *history {
 		}
 		h.states, h.at = append(h.states, m.clone()), append(h.at, h.disk.Ops())
 		h.after, h.names = append(h.after, after), append(h.names, s.name)
-		if d := m.differs(l, m.base); d != "" {
+		if d := m.differsInAll(l, m.base); d != "" {
 			t.Fatalf("after %s: %s", s.name, d)
 		}
 	}
@@ -123,7 +179,8 @@ func matches(l *Log, states []*model, after wire.Zxid) (*model, string) {
 	var why string
 	for _, m := range states {
 		c := *m
-		d := c.differs(l, max(after, c.base))
+		c.reopen(after)
+		d := c.differsInAll(l, max(after, c.base))
 		if d == "" {
 			return m, ""
 		}
@@ -136,11 +193,16 @@ func matches(l *Log, states []*model, after wire.Zxid) (*model, string) {
 // then after each of its operations, with every image of what was not synced. The log that comes
 // back holds what was acknowledged and at most the write that was on its way.
 func TestEveryCrashPoint(t *testing.T) {
+	t.Run("standalone", func(t *testing.T) { cutEverywhere(t, script()) })
+	t.Run("follower", func(t *testing.T) { cutEverywhere(t, scriptOfAFollower()) })
+}
+
+func cutEverywhere(t *testing.T, steps []step) {
 	subsets, recoverySubsets, share := 4, 1, 16 // one image in so many has its recovery cut too
 	if long {
 		subsets, recoverySubsets, share = 64, 2, 8
 	}
-	h := runScript(t, script())
+	h := runScript(t, steps)
 	images, again, torn, rewritten := 0, 0, 0, 0
 	for at := 0; at <= h.disk.Ops(); at++ {
 		states, after, where := h.allowed(at)
@@ -205,6 +267,7 @@ func cutRecovery(t *testing.T, name string, d *vfs.Sim, states []*model, got *mo
 func goOn(t *testing.T, name string, l *Log, m *model, after wire.Zxid) {
 	t.Helper()
 	m = m.clone()
+	m.reopen(after)
 	if l.Last() < after {
 		must(t, l.Restart(after))
 		m.restart(after)
@@ -212,7 +275,8 @@ func goOn(t *testing.T, name string, l *Log, m *model, after wire.Zxid) {
 	for range 3 {
 		b := NewBatch(64)
 		m.fill(b, 1, 2, 700)
-		must(t, l.Commit(b, 0, 0, 0))
+		must(t, l.Commit(b, m.last-2, 0, 0))
+		m.record(m.last - 2)
 	}
 	must(t, l.Close())
 	o := small()
@@ -221,7 +285,8 @@ func goOn(t *testing.T, name string, l *Log, m *model, after wire.Zxid) {
 	if err != nil {
 		t.Fatalf("%s: after three more commits and a close: %v", name, err)
 	}
-	if d := m.differs(again, after); d != "" {
+	m.reopen(after)
+	if d := m.differsInAll(again, after); d != "" {
 		t.Fatalf("%s: after three more commits and a close: %s", name, d)
 	}
 	must(t, again.Close())

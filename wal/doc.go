@@ -19,15 +19,20 @@
 //
 // An idle log is sealed, so that soon something vouches for the last batch too.
 //
+// What of the log is committed is recorded with each batch, as far as it was known by then. So a
+// server of an ensemble finds at its start what it may apply (Committed), the tail behind it, of
+// which only its peers can say more (up to Last), and which zxids these are (Spans). EpochFile
+// keeps what it has promised, apart from the log.
+//
 // A segment's first batch says at which position of an earlier segment it continues, and all
 // behind that position is void. The recovered tail (rewritten at every start without a seal),
 // truncation and a new beginning after a snapshot are all made that way: one durable write
 // in a new segment, before which the old log stands and after which the new one does.
 //
 // A Log has one owner at a time, who calls Commit, Seal, TruncateTo, Restart and Close. Prepare,
-// RemoveThrough, Replay and the accessors may run beside the owner, on any goroutine. The package
-// starts no goroutine and reads no clock. Transactions are opaque: it knows zxids, nothing of
-// znodes, sessions or quorums.
+// RemoveThrough, Replay, Range, NoteCommitted and the accessors may run beside the owner, on any
+// goroutine. The package starts no goroutine and reads no clock. Transactions are opaque: it knows
+// zxids, nothing of znodes, sessions or quorums.
 //
 // Keeps durable-before-ack, fsync-once and log-honest. Every byte: docs/format/log.md.
 package wal

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"testing"
@@ -30,6 +31,9 @@ type model struct {
 	base wire.Zxid
 	last wire.Zxid
 	txns map[wire.Zxid]string
+
+	committed wire.Zxid // as recorded
+	noted     wire.Zxid // and not yet recorded, perhaps
 }
 
 func newModel() *model { return &model{txns: map[wire.Zxid]string{}} }
@@ -54,13 +58,69 @@ func (m *model) fill(b *Batch, n, generation, size int) {
 	}
 }
 
-func (m *model) truncate(z wire.Zxid) {
-	for ; m.last > z; m.last-- {
-		delete(m.txns, m.last)
-	}
+// record says that the last batch was written when committed was known to be so.
+func (m *model) record(committed wire.Zxid) {
+	m.committed = min(max(m.committed, m.noted, committed), m.last)
 }
 
-func (m *model) restart(z wire.Zxid) { *m = model{base: z, last: z, txns: map[wire.Zxid]string{}} }
+// reopen is what a restart with a snapshot at after does.
+func (m *model) reopen(after wire.Zxid) {
+	m.committed, m.noted = max(m.committed, min(after, m.last)), 0
+}
+
+// truncate drops what is above z.
+func (m *model) truncate(z wire.Zxid) {
+	if z == m.last {
+		return
+	}
+	for at := range m.txns {
+		if at > z {
+			delete(m.txns, at)
+		}
+	}
+	m.last, m.committed, m.noted = z, min(m.committed, z), min(m.noted, z)
+	m.record(0)
+}
+
+func (m *model) restart(z wire.Zxid) {
+	*m = model{base: z, last: z, committed: z, txns: map[wire.Zxid]string{}}
+}
+
+// spans returns what Spans should, for what is above after.
+func (m *model) spans(after wire.Zxid) []Span {
+	var all []Span
+	for _, z := range slices.Sorted(maps.Keys(m.txns)) {
+		if n := len(all); z <= after {
+			continue
+		} else if n > 0 && all[n-1].Last.Epoch() == z.Epoch() {
+			all[n-1].Last = z
+		} else {
+			all = append(all, Span{z, z})
+		}
+	}
+	return all
+}
+
+// differsInAll is differs, and what else recovery finds: spans, and the committed position.
+func (m *model) differsInAll(l *Log, after wire.Zxid) string {
+	if d := m.differs(l, after); d != "" {
+		return d
+	}
+	at := max(after, m.base)
+	var got []Span
+	for _, s := range l.Spans() {
+		if s.First = max(s.First, at+1); s.First <= s.Last {
+			got = append(got, s)
+		}
+	}
+	if want := m.spans(at); !slices.Equal(got, want) {
+		return fmt.Sprintf("spans: got %v, want %v", got, want)
+	}
+	if got := l.Committed(); got != m.committed {
+		return fmt.Sprintf("committed: got %s, want %s", got, m.committed)
+	}
+	return ""
+}
 
 // differs says how l differs from m, as seen from after on; "" for not at all.
 func (m *model) differs(l *Log, after wire.Zxid) string {

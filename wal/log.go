@@ -88,7 +88,8 @@ type Log struct {
 	err        error // the first failure, or ErrClosed: nothing is committed after it
 	links      []link
 	last       wire.Zxid // of the log
-	committed  wire.Zxid
+	committed  wire.Zxid // as the last batch says
+	noted      wire.Zxid // what NoteCommitted said last; may be above last
 	checkpoint Checkpoint
 	retired    []*segment // written, not synced for the last time: their index
 	stats      Stats
@@ -244,6 +245,8 @@ func (l *Log) continueAfter(rc *recovery) error {
 	last := &rc.tail.last
 	l.cur, l.at = cur, position{cur.id, cur.end}
 	l.sequence, l.hash, l.last = last.sequence, last.hash, last.last
+	// What a snapshot holds was committed.
+	last.committed = max(last.committed, min(l.o.After, last.last))
 	l.links, l.committed, l.checkpoint = rc.links, last.committed, rc.checkpoint
 	l.sealed = last.kind == kindSeal
 	// Only zeros are written over, so that a later tear is known as one.
@@ -294,7 +297,7 @@ func (l *Log) rewind(h *header) {
 	l.last = h.prev
 	for n := len(l.links); n > 0; n-- {
 		if k := &l.links[n-1]; k.id == l.at.segment && l.sequence > 0 {
-			k.end = l.at.offset
+			k.cut(l.at.offset, h.prev)
 			break
 		}
 		l.links = l.links[:n-1]
@@ -302,14 +305,16 @@ func (l *Log) rewind(h *header) {
 }
 
 // Commit makes the transactions of b durable: one write, one fdatasync. committed is the last
-// zxid known to be committed, digest that of the tree after zxid digestAt (0 for none). b may be
+// zxid known to be committed, which is recorded with b: it may be anywhere below b, and is not
+// taken back by a lower one. digest is that of the tree after zxid digestAt (0 for none). b may be
 // reset when Commit returns. It must follow the last zxid of the log (Follows).
 //
 // An error is final. Nobody knows then what the disk has: Commit returns the same error ever
 // after, nothing may be acknowledged and the process has to stop (fsync-once). ErrNoSpace is the
 // exception: it is found before anything is written, and Commit can be called again with b.
 func (l *Log) Commit(b *Batch, committed, digestAt wire.Zxid, digest uint64) error {
-	if err := l.Err(); err != nil || b.count == 0 {
+	known, err := l.commitPoint(b.last)
+	if err != nil || b.count == 0 {
 		return err
 	}
 	if !Follows(l.last, b.first) {
@@ -318,7 +323,7 @@ func (l *Log) Commit(b *Batch, committed, digestAt wire.Zxid, digest uint64) err
 	}
 	h := header{
 		kind: kindData, first: b.first, last: b.last, count: b.count,
-		committed: min(max(committed, l.committed), b.last), digestAt: digestAt, digest: digest,
+		committed: min(max(committed, known), b.last), digestAt: digestAt, digest: digest,
 	}
 	frame, err := l.write(b.buf[:b.end], &h)
 	if err == nil {
@@ -327,20 +332,39 @@ func (l *Log) Commit(b *Batch, committed, digestAt wire.Zxid, digest uint64) err
 	return err
 }
 
-// Seal writes a batch without transactions, unless the last one is such. It vouches for the
-// batch before it, which until then can be taken for a torn write if the disk loses it.
-// The owner calls it when nothing was committed for SealAfter. Its error is as final as Commit's.
+// NoteCommitted says that what is up to zxid is committed, which may be above what is in the log
+// yet. The next batch records it, or Seal does. It may be called beside the owner.
+func (l *Log) NoteCommitted(zxid wire.Zxid) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noted = max(l.noted, zxid)
+}
+
+// commitPoint returns what a batch after which the log ends at last can say is committed.
+func (l *Log) commitPoint(last wire.Zxid) (wire.Zxid, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return min(max(l.committed, l.noted), last), l.err
+}
+
+// Seal writes a batch without transactions, unless the last one is such and nothing of it was
+// noted as committed since. It vouches for the batch before it, which until then can be taken for
+// a torn write if the disk loses it. The owner calls it when nothing was committed for SealAfter.
+// Its error is as final as Commit's.
 func (l *Log) Seal() error {
-	if err := l.Err(); err != nil || l.sealed {
+	known, err := l.commitPoint(l.last)
+	if err != nil || l.sealed && known == l.committed {
 		return err
 	}
 	return l.seal()
 }
 
 func (l *Log) seal() error {
-	_, err := l.write(l.sealBuffer[:headerSize], &header{
-		kind: kindSeal, last: l.last, committed: l.committed,
-	})
+	known, err := l.commitPoint(l.last)
+	if err != nil {
+		return err
+	}
+	_, err = l.write(l.sealBuffer[:headerSize], &header{kind: kindSeal, last: l.last, committed: known})
 	return err
 }
 
@@ -427,9 +451,14 @@ func (l *Log) advance(h *header, size int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n := len(l.links); n == 0 || l.links[n-1].id != l.cur.id {
-		l.links = append(l.links, link{id: l.cur.id, start: l.cur.end - size, prev: h.prev})
+		l.links = append(l.links, link{
+			id: l.cur.id, size: l.cur.size, start: l.cur.end - size, prev: h.prev,
+			marks: make([]mark, 0, marksPerSegment),
+		})
 	}
-	l.links[len(l.links)-1].end = l.cur.end
+	k := &l.links[len(l.links)-1]
+	k.add(h, l.cur.end-size)
+	k.end = l.cur.end
 	l.last, l.committed = h.last, h.committed
 	if h.digestAt != 0 {
 		l.checkpoint = Checkpoint{At: h.digestAt, Digest: h.digest}
@@ -483,7 +512,9 @@ func (l *Log) base() wire.Zxid {
 	return l.links[0].prev
 }
 
-// Committed returns the highest zxid that the log knows to be committed.
+// Committed returns the highest zxid that the log knows to be committed: the highest that it has
+// recorded, and what Options.After covers. What is behind it, up to Last, is a tail of which the
+// log alone cannot say whether it is committed. A TruncateTo or Restart below takes it back.
 func (l *Log) Committed() wire.Zxid {
 	l.mu.Lock()
 	defer l.mu.Unlock()

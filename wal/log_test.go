@@ -182,7 +182,7 @@ func TestReplayNeedsWhatItContinues(t *testing.T) {
 		}
 	}
 	// Damage that appears while the log is open.
-	must(t, d.FlipBit(dir+"/"+segmentName(1), 1700, 0))
+	must(t, d.FlipBit(dir+"/"+segmentName(1), 2660, 0))
 	if err := l.Replay(0x100000003, func([]byte) error { return nil }); !errors.Is(err, ErrHole) {
 		t.Errorf("replay of what rotted: got %v, want a hole", err)
 	}

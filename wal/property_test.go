@@ -27,11 +27,12 @@ func (x *logMachine) open(t *rapid.T) {
 		t.Fatalf("open: %v", err)
 	}
 	x.log = l
+	x.m.reopen(x.o.After)
 	x.generation++
 }
 
 func (x *logMachine) check(t *rapid.T) {
-	if d := x.m.differs(x.log, x.m.base); d != "" {
+	if d := x.m.differsInAll(x.log, x.m.base); d != "" {
 		t.Fatal(d)
 	}
 }
@@ -43,7 +44,38 @@ func (x *logMachine) commit(t *rapid.T) {
 	}
 	x.m.fill(b, rapid.IntRange(1, 5).Draw(t, "transactions"), x.generation,
 		rapid.IntRange(1, 1500).Draw(t, "bytes"))
-	x.must(t, x.log.Commit(b, x.m.last, x.m.last-1, 9))
+	committed := x.some(t)
+	x.must(t, x.log.Commit(b, committed, x.m.last-1, 9))
+	x.m.record(committed)
+}
+
+// note draws a committed position, which may be ahead of the log.
+func (x *logMachine) note(t *rapid.T) {
+	z := x.some(t) + wire.Zxid(rapid.IntRange(0, 3).Draw(t, "ahead"))
+	x.log.NoteCommitted(z)
+	x.m.noted = max(x.m.noted, z)
+}
+
+func (x *logMachine) seal(t *rapid.T) {
+	x.must(t, x.log.Seal())
+	x.m.record(0)
+}
+
+// readRange reads between two zxids that the log has.
+func (x *logMachine) readRange(t *rapid.T) {
+	from, to := x.some(t), x.some(t)
+	from, to = min(from, to), max(from, to)
+	at := from
+	x.must(t, x.log.Range(from, to, func(z wire.Zxid, txn []byte) error {
+		at = x.m.next(at)
+		if at != z || z > to || string(txn) != x.m.txns[z] {
+			return fmt.Errorf("range %s to %s: got %s, %.40q, want %s, %.40q", from, to, z, txn, at, x.m.txns[at])
+		}
+		return nil
+	}))
+	if at != to {
+		t.Fatalf("range %s to %s ended at %s", from, to, at)
+	}
 }
 
 func (x *logMachine) must(t *rapid.T, err error) {
@@ -78,14 +110,16 @@ func TestLogAgainstModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"commit": x.commit,
 			"again":  x.commit, // twice as often
-			"seal":   func(t *rapid.T) { x.must(t, x.log.Seal()) },
+			"seal":   x.seal,
+			"note":   x.note,
+			"range":  x.readRange,
 			"prepare": func(t *rapid.T) {
 				_, err := x.log.Prepare()
 				x.must(t, err)
 			},
 			"truncate": func(t *rapid.T) {
 				z := x.some(t)
-				x.m.cutTo(z)
+				x.m.truncate(z)
 				x.must(t, x.log.TruncateTo(z))
 			},
 			"restart": func(t *rapid.T) {
@@ -112,6 +146,7 @@ func TestLogAgainstModel(t *testing.T) {
 			},
 			"close": func(t *rapid.T) {
 				x.must(t, x.log.Close())
+				x.m.record(0)
 				x.open(t)
 				if r := x.log.Recovery(); r.Torn || r.Rewritten != 0 {
 					t.Fatalf("after a clean close: %+v", r)
@@ -146,14 +181,4 @@ func (m *model) next(z wire.Zxid) wire.Zxid {
 		}
 	}
 	panic(fmt.Sprintf("nothing after %s", z))
-}
-
-// cutTo drops what is above z.
-func (m *model) cutTo(z wire.Zxid) {
-	for at := range m.txns {
-		if at > z {
-			delete(m.txns, at)
-		}
-	}
-	m.last = z
 }

@@ -9,13 +9,6 @@ import (
 	"paddock/wire"
 )
 
-// link is the part of a segment that belongs to the log. The log is a chain of links.
-type link struct {
-	id         uint64
-	start, end int64     // bytes
-	prev       wire.Zxid // the last zxid before start
-}
-
 // recovery finds the log in a directory of segments. It reads from the end: the newest segment
 // with a batch is the head, its first batch names the position it continues, and so on back to
 // what a snapshot covers. It changes nothing.
@@ -232,7 +225,7 @@ func (rc *recovery) scanLink(r *reader, next *header) (run, error) {
 }
 
 func (rc *recovery) addLink(r *reader, s *run) {
-	rc.links = append(rc.links, link{id: r.id, start: s.start, end: s.end, prev: s.first.prev})
+	rc.links = append(rc.links, s.link(r))
 	rc.batches += s.batches
 	if rc.checkpoint.At == 0 {
 		rc.checkpoint = s.checkpoint

@@ -13,6 +13,8 @@ type run struct {
 	first, last header
 	lastAt      int64      // where last is
 	checkpoint  Checkpoint // the latest
+	spans       []Span
+	marks       []mark
 
 	// What is at end, where something should be or might be.
 	err  error
@@ -39,6 +41,7 @@ func (r *reader) scan(start, limit int64) run {
 		if s.batches == 0 {
 			s.first = h
 		}
+		s.note(&h, r.size)
 		if h.digestAt != 0 {
 			s.checkpoint = Checkpoint{At: h.digestAt, Digest: h.digest}
 		}
@@ -47,6 +50,18 @@ func (r *reader) scan(start, limit int64) run {
 		s.batches++
 	}
 	return s
+}
+
+// note adds the batch with h, which verified at the end of s, in a segment of size bytes.
+func (s *run) note(h *header, size int64) {
+	k := link{size: size, start: s.start, spans: s.spans, marks: s.marks}
+	k.add(h, s.end)
+	s.spans, s.marks = k.spans, k.marks
+}
+
+// link returns s, which is not empty, as the part of the log that r holds.
+func (s *run) link(r *reader) link {
+	return link{id: r.id, size: r.size, start: s.start, end: s.end, prev: s.first.prev, spans: s.spans, marks: s.marks}
 }
 
 // follows says whether h can come right after prev in the log. Both verified.

@@ -15,6 +15,9 @@ var ErrAbsent = errors.New("wal: the log does not have that zxid")
 // TruncateTo makes zxid the last of the log: what comes after it is void as soon as TruncateTo
 // returns. A crash meanwhile leaves the old log or the new one (R11). ErrBelow and ErrAbsent
 // change nothing: the log begins later, or has a history without zxid. Any other error is final.
+//
+// That nothing behind zxid is committed is for the caller to know: a log does not refuse to drop
+// what it was told is committed, and takes zxid for the committed position then.
 func (l *Log) TruncateTo(zxid wire.Zxid) error {
 	if err := l.Err(); err != nil {
 		return err
@@ -31,11 +34,12 @@ func (l *Log) TruncateTo(zxid wire.Zxid) error {
 		return err
 	}
 	l.mu.Lock()
-	l.committed = min(l.committed, zxid)
+	l.committed, l.noted = min(l.committed, zxid), min(l.noted, zxid)
 	if l.checkpoint.At > zxid {
 		l.checkpoint = Checkpoint{}
 	}
 	l.mu.Unlock()
+	h.committed, _ = l.commitPoint(zxid) // what later batches said of it stays known
 	return l.replace(&h, payload)
 }
 
@@ -47,7 +51,7 @@ func (l *Log) cutAt(zxid wire.Zxid) (h header, payload []byte, err error) {
 		i--
 	}
 	for ; i >= 0 && i < len(l.links) && payload == nil && err == nil; i++ {
-		err = l.eachBatch(l.links[i], func(b *header, p []byte) error {
+		err = l.eachBatch(&l.links[i], zxid, func(b *header, p []byte) error {
 			if payload == nil && b.last > zxid {
 				h, payload = cut(b, p, zxid)
 			}
@@ -73,7 +77,6 @@ func cut(b *header, p []byte, zxid wire.Zxid) (header, []byte) {
 		h.count++
 		payload = append(payload, p[len(payload)-headerSize:][:recordHeaderSize+len(txn)]...)
 	}
-	h.committed = min(b.committed, zxid)
 	if h.digestAt > zxid {
 		h.digestAt, h.digest = 0, 0
 	}
@@ -92,7 +95,7 @@ func (l *Log) Restart(after wire.Zxid) error {
 	}
 	l.sequence, l.hash = 0, 0
 	l.mu.Lock()
-	l.last, l.committed, l.links, l.checkpoint = after, after, nil, Checkpoint{}
+	l.last, l.committed, l.noted, l.links, l.checkpoint = after, after, 0, nil, Checkpoint{}
 	l.mu.Unlock()
 	_, err := l.write(l.sealBuffer[:headerSize], &header{kind: kindStart, last: after, committed: after})
 	if err != nil {
