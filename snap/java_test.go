@@ -37,6 +37,9 @@ func javaFile(t testing.TB, d vfs.FS, tr *tree.Tree, c Compression) JavaInfo {
 func TestATreeGoesThroughAJavaFile(t *testing.T) {
 	for _, noDigest := range []bool{false, true} {
 		for _, c := range compressions {
+			if noDigest && c != Uncompressed {
+				continue
+			}
 			t.Run(fmt.Sprintf("%q without digest %v", c, noDigest), func(t *testing.T) {
 				o := tree.Options{ExtendedTypes: true, NoDigest: noDigest}
 				g := rich(o)
@@ -216,7 +219,7 @@ func TestDamageInACompressedFileIsNoticed(t *testing.T) {
 		name := javaFile(t, d, g.t, c).Name
 		good := contents(t, d, name)
 		want := g.t.Digest()
-		for i := 0; i < len(good); i += 1 + len(good)/60 {
+		for i := 0; i < len(good); i += 1 + len(good)/30 {
 			b := bytes.Clone(good)
 			b[i] ^= 0x10
 			got, _, err := ReadJavaFile(diskWith(t, name, b), path.Join(dir, name), tree.Options{ExtendedTypes: true}, Options{})
@@ -369,7 +372,9 @@ func BenchmarkJavaFile(b *testing.B) {
 		dir := b.TempDir()
 		b.Run(fmt.Sprintf("write%s", c), func(b *testing.B) {
 			for b.Loop() {
-				os.Remove(path.Join(dir, info.Name))
+				if info.Name != "" {
+					os.Remove(path.Join(dir, info.Name))
+				}
 				v := view(b, t)
 				var err error
 				if info, err = WriteJavaFile(vfs.OS(), dir, v, c, Options{}); err != nil {

@@ -2,6 +2,7 @@ package snap
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash"
@@ -21,7 +22,8 @@ import (
 // settled. Where the file has a digest of just that zxid, nothing came in between, and the tree
 // must have it, or the error is an ErrDigest (shape.NoDigest accepts such a file).
 //
-// Damage is a *CorruptError with offsets as before compression.
+// Damage is a *CorruptError with offsets as before compression, and so is what the tree refuses; any
+// other error says nothing about what the file holds.
 func ReadJavaFile(fsys vfs.FS, file string, shape tree.Options, o Options) (*tree.Tree, JavaInfo, error) {
 	name := path.Base(file)
 	zxid, compression, ok := ParseJavaName(name)
@@ -154,7 +156,11 @@ func (r *javaReader) corrupt(err error) error {
 		offset = javaHeaderSize + inBody.Offset
 		err = fmt.Errorf("%s: %w", inBody.Part, inBody.Err)
 	}
-	return &CorruptError{File: r.info.Name, Offset: offset, Err: err}
+	file := cmp.Or(r.info.Name, "stream")
+	if errors.Is(err, ErrVersion) {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return &CorruptError{File: file, Offset: offset, Err: err}
 }
 
 func (r *javaReader) all() error {

@@ -411,7 +411,7 @@ func TestDecodingNodesDoesNotAllocate(t *testing.T) {
 // that applies transactions while it writes: nodes from some point on are newer.
 func TestAFuzzyStreamAndTheLogGiveTheExactState(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for range 20 {
+	for range 8 {
 		g := grown(tree.Options{ExtendedTypes: true})
 		from := g.zxid
 		old := recordsOf(t, g.t)
