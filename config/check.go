@@ -1,11 +1,8 @@
 package config
 
 import (
-	"errors"
-	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -31,7 +28,7 @@ func (l *loader) check() {
 	l.checkAdmin()
 	l.checkMetrics()
 	l.checkAdminPort()
-	l.checkEnsemble()
+	l.checkElection()
 }
 
 func (l *loader) checkDirectories() {
@@ -59,35 +56,6 @@ func (l *loader) derive(name, from string, unset bool, set func()) {
 	if unset {
 		set()
 		l.config.origins[name] = from
-	}
-}
-
-// readID reads dataDir/myid. Alone a server has no use for it, and the file that a package put
-// there may hold nothing but advice: Apache 3.4 started with it, so it is no mistake here.
-func (l *loader) readID() {
-	if l.config.DataDir == "" {
-		return
-	}
-	name := filepath.Join(l.config.DataDir, "myid")
-	contents, err := l.options.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	file := &given{where: name, order: len(l.givens)}
-	if err != nil {
-		l.warn(file, "%v", cause(err))
-		return
-	}
-	id, err := strconv.ParseInt(trim(string(contents)), 10, 64)
-	if err != nil {
-		l.warn(file,
-			"%.20q is not a server id (one whole number, for example 1); an ensemble will need it",
-			trim(string(contents)))
-		return
-	}
-	l.config.ServerID, l.hasID = id, true
-	if env := trim(l.env("ZOO_MY_ID")); l.fromImage && env != "" && env != strconv.FormatInt(id, 10) {
-		l.warn(file, "says %d and counts; ZOO_MY_ID says %s", id, env)
 	}
 }
 
@@ -217,6 +185,9 @@ func (l *loader) checkAdminPort() {
 	others := []listener{c.clientListener()}
 	if c.MetricsEnabled {
 		others = append(others, c.metricsListener())
+	}
+	if c.Ensemble != nil {
+		others = append(others, c.Ensemble.listeners()...)
 	}
 	for _, other := range others {
 		if c.AdminEnabled && admin.clash(other) {

@@ -18,7 +18,7 @@ type Config struct {
 	DataDir           string // dataDir; required; snapshots, myid, lock
 	DataLogDir        string // dataLogDir; default: DataDir; transaction logs
 	DataDirAutoCreate bool   // datadir.autocreate; default true
-	ServerID          int64  // content of dataDir/myid, 0 without such a file
+	ServerID          int64  // content of dataDir/myid; 0 without such a file
 
 	// Listeners. ClientAddr, AdminAddr and MetricsAddr join hosts and ports.
 
@@ -118,18 +118,10 @@ type Config struct {
 	JVMPauseSleep    time.Duration // jvm.pause.sleep.time.ms; default 500 ms
 	ShutdownDrain    time.Duration // shutdown.drain (ours); default 5 s; to close connections on SIGTERM
 
-	// What only an ensemble uses. Read and checked, so that a file can be checked today.
+	// Ensemble is nil for a server that stands alone.
+	Ensemble *Ensemble
 
-	StandaloneEnabled             bool    // standaloneEnabled; default true
-	ReconfigEnabled               bool    // reconfigEnabled; default false
-	LocalSessionsEnabled          bool    // localSessionsEnabled; default false
-	LocalSessionsUpgradingEnabled bool    // localSessionsUpgradingEnabled; default false
-	ReadOnlyMode                  bool    // readonlymode.enabled; default false; also allows isro
-	MultiAddressEnabled           bool    // multiAddress.enabled; default false
-	DynamicConfigFile             string  // dynamicConfigFile; server lines live there
-	InitLimit                     int     // initLimit in ticks; 0 = not set
-	SyncLimit                     int     // syncLimit in ticks; 0 = not set
-	Member                        *Member // the one server line, nil without
+	EnsembleSettings // as they were given, also where Ensemble is nil
 
 	origins map[string]string // by key: where a value that is not the default came from
 	extras  []Setting         // what was given but is bound to no field, in the order given

@@ -48,7 +48,15 @@ func TestDefaults(t *testing.T) {
 		AdminIdleTimeout: 30 * time.Second, AdminSnapshot: true, AdminRestore: true, AdminRateLimit: 5 * time.Minute,
 		MetricsAddress: "0.0.0.0", MetricsPort: 7000, MetricsExportJVM: true,
 		JVMPauseWarn: 10 * time.Second, JVMPauseInfo: time.Second, JVMPauseSleep: 500 * time.Millisecond,
-		ShutdownDrain: 5 * time.Second, StandaloneEnabled: true,
+		ShutdownDrain: 5 * time.Second,
+		EnsembleSettings: EnsembleSettings{
+			PeerType: "participant", StandaloneEnabled: true, LeaderServes: true, DBAutoCreate: true, TCPKeepAlive: true,
+			CnxTimeout: 5 * time.Second, QuorumCnxnTimeout: -time.Millisecond, LeaderConnectDelay: 100 * time.Millisecond,
+			MinNotificationInterval: 200 * time.Millisecond, MaxNotificationInterval: time.Minute,
+			MaxTimeToWaitForEpoch: -time.Millisecond,
+			CommitLogCount:        500, MaxConcurrentSnapSyncs: 10, MaxConcurrentDiffSyncs: 100,
+			SyncEnabled: true, ObserverMasterSizeLimit: 32 << 20, ObserverElectionDelay: 200 * time.Millisecond,
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -217,10 +225,11 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte(minimal), "JVMFLAGS=-Dzookeeper.snapCount=7", "snapCount=8")
 	f.Add([]byte("dataDir=/d\nserver.1=[::1]:2888:3888;2181"), "", "config.lenient=on")
 	f.Add([]byte("dynamicConfigFile=zoo.cfg\n\\u12\n=\n:\\"), "ZOO_TICK_TIME=2", "=")
+	f.Add([]byte("dataDir=/d\nclientPort=2181\nserver.1=a:1:2\nserver.2=b:1:2\ngroup.1=1:2\nweight.1=3\ninitLimit=1\nsyncLimit=1"), "ZOO_MY_ID=1", "")
 	f.Add([]byte("autopurge.purgeInterval=9d\nauthProvider.1=x\nssl.a=b"), "", "config.strict=1")
 	f.Fuzz(func(t *testing.T, zooCfg []byte, environ, set string) {
 		read := func(string) ([]byte, error) { return zooCfg, nil }
-		c, warnings, err := Load(Options{Args: []string{"zoo.cfg"}, Environ: []string{environ}, Set: []string{set}, ReadFile: read})
+		c, warnings, err := Load(Options{Args: []string{"zoo.cfg"}, Environ: []string{environ}, Set: []string{set}, Ensembles: true, ReadFile: read})
 		for _, w := range warnings {
 			if w.Text == "" {
 				t.Errorf("a warning without text: %+v", w)
@@ -237,5 +246,9 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("loaded, but cannot be served: %+v", c)
 		}
 		c.Effective()
+		if e := c.Ensemble; e != nil && (e.Self() == nil || e.MyID < 1 || e.MyID > 255 || e.InitLimit < 1 || e.SyncLimit < 1 ||
+			len(e.QuorumAddrs()) == 0 || len(e.ElectionAddrs()) == 0) {
+			t.Errorf("loaded, but is no member of an ensemble: %+v", e)
+		}
 	})
 }

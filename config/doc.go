@@ -15,7 +15,11 @@
 // The registry is the only list of settings: defaults, the table that `config check` prints and
 // docs/configuration.md are made from it, so none of them can drift.
 //
+// Server, group and weight lines are the exception: they become a zab.View, the membership as the
+// ensemble itself sees it, and Config.Ensemble is nil for a server that stands alone. A mistake in
+// them is named by file and line, like any other, also for a caller that cannot run ensembles.
+//
 // Config is one plain struct of values. The package opens the configuration file, the dynamic
 // file that it names and dataDir/myid, and nothing else; it resolves no host names, logs
-// nothing, and knows no other package of the server.
+// nothing, and knows no other package of the server than zab (and wire, for a version).
 package config

@@ -22,7 +22,8 @@ means there; where something is different, the column *Default* says so. Sources
 ` + "`paddock config check zoo.cfg`" + ` prints what would be in force, and where each value comes from. A line
 that has no effect does not stop the server; it is named in the log, with file and line. What Apache starts with and
 paddock refuses is what cannot be left out silently: more than one server line, TLS as the only port, SASL that is
-required, authentication plug-ins written in Java. ` + "`myid`" + ` and ` + "`electionAlg`" + ` are not looked at so strictly.
+required, authentication plug-ins written in Java. A server that stands alone does not look at ` + "`myid` and `electionAlg`" + ` so
+strictly; a configuration of several servers is checked in full before it is refused.
 ` + "`--strict-config`" + ` (or ` + "`config.strict=true`" + `) takes every such warning for an error.
 
 **Where** says where Apache reads a setting, and so how its value is read. *file*: from ` + "`zoo.cfg`" + `; numbers are decimal,

@@ -46,14 +46,37 @@ func (s *sources) readImage() {
 	}
 	if s.env("ZOO_SERVERS") == "" {
 		s.add(given{name: "clientPort", value: "2181", where: "official image", origin: fromFile})
+	} else {
+		s.readImageServers()
 	}
-	for _, variable := range []string{"ZOO_SERVERS", "ZOO_CFG_EXTRA"} {
-		for word := range strings.FieldsSeq(s.env(variable)) {
-			name, value, _ := strings.Cut(word, "=")
-			s.add(given{name: name, value: value, where: variable, origin: fromFile})
-		}
+	for word := range strings.FieldsSeq(s.env("ZOO_CFG_EXTRA")) {
+		name, value, _ := strings.Cut(word, "=")
+		s.add(given{name: name, value: value, where: "ZOO_CFG_EXTRA", origin: fromFile})
 	}
 	s.warnVariables()
+}
+
+// readImageServers takes the words of ZOO_SERVERS. What is none of the lines that belong there is
+// refused: a server that nobody hears of would start alone, beside its ensemble. The limits are
+// those that the image sets where nobody else does.
+func (s *sources) readImageServers() {
+	for _, d := range []struct{ variable, key, value string }{
+		{"ZOO_INIT_LIMIT", "initLimit", "5"}, {"ZOO_SYNC_LIMIT", "syncLimit", "2"},
+	} {
+		if s.env(d.variable) == "" {
+			s.add(given{name: d.key, value: d.value, where: "official image", origin: fromFile})
+		}
+	}
+	for word := range strings.FieldsSeq(s.env("ZOO_SERVERS")) {
+		name, value, ok := strings.Cut(word, "=")
+		kind, _, _ := strings.Cut(name, ".")
+		if !ok || kind != "server" && kind != "group" && kind != "weight" {
+			s.problem("ZOO_SERVERS", word, "want server.N=host:2888:3888;2181, with blanks between the servers")
+			s.unread = true
+			continue
+		}
+		s.add(given{name: name, value: value, where: "ZOO_SERVERS", origin: fromFile})
+	}
 }
 
 // warnVariables names ZOO_ variables that are not the official image's: another image's (there

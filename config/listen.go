@@ -16,7 +16,7 @@ func (l *loader) checkListeners() {
 	case c.ClientPort == 0 && c.SecureClientPort != 0:
 		l.fail(l.about("secureClientPort"),
 			"TLS is not served by this release, and there is no clientPort: no client could connect")
-	case c.ClientPort == 0 && !l.failed("clientPort") && !l.anyFailed("server."):
+	case c.ClientPort == 0 && !l.failed("clientPort") && !l.lineUnknown:
 		l.fail(l.about("clientPort"), "no port to listen on (for example clientPort=2181)")
 	}
 	if c.SecureClientPort == 0 && c.SecureClientPortAddress != "" {
@@ -29,10 +29,6 @@ func (l *loader) checkListeners() {
 // failed reports whether key already has an error: one is enough.
 func (l *loader) failed(key string) bool {
 	return slices.ContainsFunc(l.problems, func(p Problem) bool { return p.Key == key })
-}
-
-func (l *loader) anyFailed(prefix string) bool {
-	return slices.ContainsFunc(l.problems, func(p Problem) bool { return strings.HasPrefix(p.Key, prefix) })
 }
 
 // checkHost takes brackets off an IPv6 address and refuses a port that was added to a host.

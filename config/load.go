@@ -29,7 +29,7 @@ func Load(o Options) (*Config, []Warning, error) {
 	l.setDefaults()
 	l.apply()
 	l.readID()
-	l.readMembers()
+	l.readEnsemble()
 	if !l.unread {
 		l.check()
 	}
@@ -43,8 +43,11 @@ type loader struct {
 	catalog         *catalog
 	config          *Config
 	strict, lenient bool
-	hasID           bool              // there is a myid
 	chosen          map[string]*given // by slot: the one that counts
+	myID            myID
+	inEnsemble      bool  // the lines ask for more than a server alone
+	lineUnknown     bool  // which server line is ours cannot be said: it may bring the client port
+	version         int64 // of the dynamic file
 	groups          []group
 }
 
@@ -241,7 +244,7 @@ func (g *given) slot() string {
 }
 
 // choose picks the given that counts for each slot: the last one. Files that say something twice
-// are told so; Apache takes the last one silently.
+// are told so; Apache takes the last one silently. But who belongs to the ensemble is not guessed.
 func (l *loader) choose() {
 	for i := range l.givens {
 		g := &l.givens[i]
@@ -252,6 +255,8 @@ func (l *loader) choose() {
 		l.chosen[g.slot()] = g
 		switch {
 		case before == nil:
+		case before.origin == fromFile && g.origin == fromFile && membership(g.key) && before.value != g.value:
+			l.fail(g, "%s says %s: which one?", before.where, before.value)
 		case before.origin == fromFile && g.origin == fromFile:
 			l.warn(g, "also set at %s; this one counts", before.where)
 		case before.origin == fromFlags && g.origin == fromFile && before.value != g.value:

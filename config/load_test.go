@@ -30,8 +30,11 @@ func compare(t *testing.T, name, got string) {
 }
 
 // onlyTestdata reads files of testdata, and finds nothing elsewhere: what lies in the
-// directories that the test files name is not part of a test.
+// directories that the test files name is not part of a test. But for myid: every server is 1.
 func onlyTestdata(name string) ([]byte, error) {
+	if filepath.Base(name) == "myid" {
+		return []byte("1\n"), nil
+	}
 	if !strings.HasPrefix(name, "testdata/") {
 		return nil, fs.ErrNotExist
 	}
@@ -56,6 +59,12 @@ func report(c *Config, warnings []Warning, err error) string {
 	if err != nil {
 		return b.String()
 	}
+	if e := c.Ensemble; e != nil {
+		fmt.Fprintf(&b, "ensemble: server %d, quorum %v, election %v\n", e.MyID, e.QuorumAddrs(), e.ElectionAddrs())
+		for line := range strings.SplitSeq(e.View.String(), "\n") {
+			fmt.Fprintf(&b, "ensemble: %s\n", line)
+		}
+	}
 	for _, s := range c.Effective() {
 		if s.Source != "default" {
 			fmt.Fprintf(&b, "%s=%s [%s, %s]\n", s.Key, s.Value, s.Source, s.Verdict)
@@ -77,12 +86,13 @@ func TestRealFiles(t *testing.T) {
 		}
 		loaded++
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			got := report(Load(Options{Args: []string{file}, ReadFile: onlyTestdata}))
+			ensembles := strings.HasPrefix(filepath.Base(file), "altinity")
+			got := report(Load(Options{Args: []string{file}, Ensembles: ensembles, ReadFile: onlyTestdata}))
 			compare(t, file+".golden", got)
 		})
 	}
-	if loaded < 11 {
-		t.Errorf("loaded %d files of testdata/zoo, want 11 at least", loaded)
+	if loaded < 12 {
+		t.Errorf("loaded %d files of testdata/zoo, want 12 at least", loaded)
 	}
 }
 
@@ -109,7 +119,7 @@ func TestMistakes(t *testing.T) {
 }
 
 // loadBlock loads one block: lines for zoo.cfg, and "$ set", "$ env", "$ args", "$ file" and
-// "$ also" (another file) for what is around it.
+// "$ also" (another file) for what is around it. "$ ensembles" is for a caller that can run them.
 func loadBlock(body string) (*Config, []Warning, error) {
 	o := Options{Args: []string{"zoo.cfg"}}
 	files := map[string]string{}
@@ -131,6 +141,8 @@ func loadBlock(body string) (*Config, []Warning, error) {
 			o.Args = strings.Fields(rest)
 		case "file":
 			o.Args = []string{rest}
+		case "ensembles":
+			o.Ensembles = true
 		case "also":
 			file, contents, _ := strings.Cut(rest, " ")
 			files[file] = strings.ReplaceAll(contents, `\n`, "\n")

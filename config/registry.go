@@ -8,14 +8,14 @@ import (
 type Verdict string
 
 const (
-	Used     Verdict = "used"     // changes what this server does
-	Ensemble Verdict = "ensemble" // read and checked; a server that stands alone has no use for it
-	NotYet   Verdict = "not yet"  // read and checked; this release does not act on it
-	Ignored  Verdict = "ignored"  // nothing here corresponds to it
-	JVM      Verdict = "JVM only" // meant for the Java virtual machine or a Java library
-	Dead     Verdict = "dead"     // a documented spelling that Apache does not read either
-	Refused  Verdict = "refused"  // cannot be left out silently: the server does not start
-	Unknown  Verdict = "unknown"  // not in the registry
+	Used        Verdict = "used"     // changes what this server does
+	ForEnsemble Verdict = "ensemble" // read and checked; a server that stands alone has no use for it
+	NotYet      Verdict = "not yet"  // read and checked; this release does not act on it
+	Ignored     Verdict = "ignored"  // nothing here corresponds to it
+	JVM         Verdict = "JVM only" // meant for the Java virtual machine or a Java library
+	Dead        Verdict = "dead"     // a documented spelling that Apache does not read either
+	Refused     Verdict = "refused"  // cannot be left out silently: the server does not start
+	Unknown     Verdict = "unknown"  // not in the registry
 )
 
 // place says where Apache reads a setting, which decides how strictly its value is read and
@@ -59,7 +59,7 @@ type key struct {
 	min     int64  // numbers only
 	max     int64  // numbers only; 0: 2^31-1
 	verdict Verdict
-	why     string // what to do or to know, for all but Used and Ensemble; shown in the warning
+	why     string // what to do or to know, for all but Used and ForEnsemble; shown in the warning
 	doc     string
 	field   func(*Config) any // pointer to the field; nil: kept as text only
 }

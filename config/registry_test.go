@@ -24,7 +24,7 @@ func TestRegistryIsComplete(t *testing.T) {
 		}
 		seen[k.name] = true
 		switch k.verdict {
-		case Used, Ensemble:
+		case Used, ForEnsemble:
 			if k.why != "" {
 				t.Errorf("%s is %s and has a reason not to work: %s", k.name, k.verdict, k.why)
 			}
@@ -74,7 +74,7 @@ func TestDefaultsSurviveATrip(t *testing.T) {
 // TestEveryFieldHasAKey finds fields of Config that no setting reaches.
 func TestEveryFieldHasAKey(t *testing.T) {
 	derived := map[string]bool{ // filled by the loader
-		"File": true, "ServerID": true, "AuthSchemes": true, "MetricsEnabled": true, "Member": true,
+		"File": true, "ServerID": true, "AuthSchemes": true, "MetricsEnabled": true, "Ensemble": true,
 	}
 	var c Config
 	v := reflect.ValueOf(&c).Elem()
@@ -89,12 +89,11 @@ func TestEveryFieldHasAKey(t *testing.T) {
 		}
 		bound[p] = k.name
 	})
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		if !f.IsExported() || derived[f.Name] {
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if !f.IsExported() || f.Anonymous || derived[f.Name] {
 			continue
 		}
-		if _, ok := bound[v.Field(i).Addr().Interface()]; !ok {
+		if _, ok := bound[v.FieldByIndex(f.Index).Addr().Interface()]; !ok {
 			t.Errorf("no setting reaches Config.%s", f.Name)
 		}
 	}

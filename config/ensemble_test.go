@@ -1,0 +1,178 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"paddock/zab"
+)
+
+const threeServers = "dataDir=/d\nclientPort=2181\ntickTime=2000\ninitLimit=10\nsyncLimit=5\n" +
+	"server.1=zoo1:2888:3888\nserver.2=zoo2:2889:3889\nserver.3=[fd00::3]:2888:3888\n"
+
+// loadEnsemble loads a zoo.cfg beside a myid, for a caller that can run ensembles.
+func loadEnsemble(o Options, zooCfg, myid string) (*Config, []Warning, error) {
+	o.Args, o.Ensembles = []string{"zoo.cfg"}, true
+	o.ReadFile = readFrom(map[string]string{"zoo.cfg": zooCfg, "/d/myid": myid})
+	return Load(o)
+}
+
+func TestEnsemble(t *testing.T) {
+	c, warnings, err := loadEnsemble(Options{}, threeServers, "3\n")
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	e := c.Ensemble
+	got := []any{e.MyID, c.ServerID, e.Self().ID, e.View.Voters(), e.View.Version.String(), e.QuorumAddrs(), e.ElectionAddrs()}
+	want := []any{zab.ServerID(3), int64(3), zab.ServerID(3), []zab.ServerID{1, 2, 3}, "0x0", []string{"[fd00::3]:2888"}, []string{"[fd00::3]:3888"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if c.ClientAddr() != ":2181" {
+		t.Errorf("clients at %s, want :2181", c.ClientAddr())
+	}
+}
+
+func TestEnsembleSettings(t *testing.T) {
+	const all = threeServers + `connectToLearnerMasterLimit=7
+peerType=participant
+localSessionsEnabled=true
+localSessionsUpgradingEnabled=true
+leaderServes=no
+db.autocreate=false
+quorumListenOnAllIPs=true
+tcpKeepAlive=false
+cnxTimeout=1000
+quorumCnxnTimeoutMs=2000
+electionPortBindRetry=4
+leaderConnectDelayDuringRetryMs=50
+fastleader.minNotificationInterval=100
+fastleader.maxNotificationInterval=5000
+leader.maxTimeToWaitForEpoch=9000
+commitLogCount=1000
+leader.maxConcurrentSnapSyncs=1
+leader.maxConcurrentDiffSyncs=2
+syncEnabled=false
+observerMasterPort=2191
+observerMaster.sizeLimit=1024
+observer.reconnectDelayMs=10
+observer.election.DelayMs=20
+`
+	c, _, err := loadEnsemble(Options{}, all, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := EnsembleSettings{
+		InitLimit: 10, SyncLimit: 5, ConnectLimit: 7, PeerType: "participant", StandaloneEnabled: true,
+		LocalSessionsEnabled: true, LocalSessionsUpgradingEnabled: true, QuorumListenOnAllIPs: true,
+		CnxTimeout: time.Second, QuorumCnxnTimeout: 2 * time.Second, ElectionPortBindRetry: 4, LeaderConnectDelay: 50 * time.Millisecond,
+		MinNotificationInterval: 100 * time.Millisecond, MaxNotificationInterval: 5 * time.Second, MaxTimeToWaitForEpoch: 9 * time.Second,
+		CommitLogCount: 1000, MaxConcurrentSnapSyncs: 1, MaxConcurrentDiffSyncs: 2,
+		ObserverMasterPort: 2191, ObserverMasterSizeLimit: 1024,
+		ObserverReconnectDelay: 10 * time.Millisecond, ObserverElectionDelay: 20 * time.Millisecond,
+	}
+	if got := c.Ensemble.EnsembleSettings; got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if c.EnsembleSettings != want {
+		t.Errorf("the configuration says %+v\nits ensemble %+v", c.EnsembleSettings, want)
+	}
+}
+
+// TestEnsemblesAreOnDemand: who cannot run an ensemble does not get one, and what is no ensemble is none
+// for anybody.
+func TestEnsemblesAreOnDemand(t *testing.T) {
+	const one = minimal + "server.1=zoo1:2888:3888\n"
+	const limits = "initLimit=1\nsyncLimit=1\nstandaloneEnabled=false\n"
+	tests := []struct {
+		name      string
+		file      string
+		ensembles bool
+		want      string // "alone", "ensemble" or part of an error
+	}{
+		{"no server line", minimal, true, "alone"},
+		{"groups without servers", minimal + "group.1=1\nweight.1=10\n", true, "alone"},
+		{"one server line", one, true, "alone"},
+		{"one server line and standaloneEnabled=false", one + limits, true, "ensemble"},
+		{"the same for who cannot run it", one + limits, false, "alone"},
+		{"one server line in a group", one + "group.1=1\n", true, "alone"},
+		{"one server line with a weight and no group", one + "weight.1=1\n", true, "server.1: a participant in no group"},
+		{"one server line and no limits", one + "standaloneEnabled=false\n", false, "initLimit: an ensemble needs it"},
+		{"three server lines", threeServers, true, "ensemble"},
+		{"the same for who cannot run it", threeServers, false, "3 servers are listed; this release runs one server alone"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := Options{Args: []string{"zoo.cfg"}, Ensembles: tt.ensembles,
+				ReadFile: readFrom(map[string]string{"zoo.cfg": tt.file, "/d/myid": "1"})}
+			c, _, err := Load(o)
+			got := "alone"
+			switch {
+			case err != nil:
+				got = err.Error()
+			case c.Ensemble != nil:
+				got = "ensemble"
+			}
+			if !strings.Contains(got, tt.want) {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestMyIDOfAnEnsemble(t *testing.T) {
+	tests := []struct {
+		name, myid, env string
+		want            string // an id, or part of an error
+	}{
+		{"the file", "2", "", "2"},
+		{"the first line of the file, with blanks around it", " 2\t\r\nreplace this text", "", "2"},
+		{"ZOO_MY_ID without a file", "", "2", "2"},
+		{"both, and they agree", "2", "2", "2"},
+		{"both, and they do not", "2", "1", "/d/myid: says 2, and ZOO_MY_ID says 1"},
+		{"neither", "", "", "/d/myid: missing: it holds the N of this server's own line server.N (one of 1, 2, 3)"},
+		{"a file that cannot be read as a number does not make way", "two", "2", `/d/myid: "two" is not a server id`},
+		{"a number that is too large for any", "99999999999999999999", "", `/d/myid: "99999999999999999999" is not a server id`},
+		{"ZOO_MY_ID of no server", "", "9", "ZOO_MY_ID: there is no line server.9 (there are 1, 2, 3)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			files := map[string]string{"zoo.cfg": threeServers}
+			if tt.myid != "" {
+				files["/d/myid"] = tt.myid
+			}
+			c, _, err := Load(Options{Args: []string{"zoo.cfg"}, Ensembles: true,
+				Environ: []string{"ZOO_MY_ID=" + tt.env}, ReadFile: readFrom(files)})
+			var got string
+			if err != nil {
+				got = err.Error()
+			} else if c.ServerID == int64(c.Ensemble.MyID) {
+				got = string('0' + rune(c.Ensemble.MyID))
+			}
+			if !strings.Contains(got, tt.want) {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestVersionOfADynamicFile(t *testing.T) {
+	tests := []struct {
+		file string
+		want int64
+	}{
+		{"zoo.cfg.dynamic.100000003", 0x100000003},
+		{"/conf.d/zoo.cfg.dynamic", 0},
+		{"conf/zoo.cfg.dynamic.next", 0},
+		{"zoo.cfg.dynamic.ffffffffffffffff", 0},
+		{"100000003", 0},
+		{"zoo.cfg.", 0},
+	}
+	for _, tt := range tests {
+		if got := versionOf(tt.file); got != tt.want {
+			t.Errorf("versionOf(%q) = %#x, want %#x", tt.file, got, tt.want)
+		}
+	}
+}
