@@ -22,7 +22,8 @@
 // What of the log is committed is recorded with each batch, as far as it was known by then. So a
 // server of an ensemble finds at its start what it may apply (Committed), the tail behind it, of
 // which only its peers can say more (up to Last), and which zxids these are (Spans). EpochFile
-// keeps what it has promised, apart from the log.
+// keeps what it has promised, apart from the log. Window keeps in memory what was logged of late, for
+// those who follow.
 //
 // A segment's first batch says at which position of an earlier segment it continues, and all
 // behind that position is void. The recovered tail (rewritten at every start without a seal),

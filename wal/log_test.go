@@ -2,6 +2,7 @@ package wal
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -262,6 +263,18 @@ func TestBeside(t *testing.T) {
 	})
 	beside(func() error { return l.RemoveThrough(l.Last() - 60) })
 	beside(func() error {
+		l.NoteCommitted(l.Last() - 5)
+		last, n := l.Last(), 0
+		err := l.Range(max(last-40, 0), last, func(wire.Zxid, []byte) error { n++; return nil })
+		if err == nil && n != int(min(last, 40)) {
+			return fmt.Errorf("range of the last 40 of %s: got %d transactions", last, n)
+		}
+		if errors.Is(err, ErrBelow) {
+			return nil // removed meanwhile
+		}
+		return err
+	})
+	beside(func() error {
 		if s := l.Stats(); s.Segments > 0 && l.Committed() > l.Last() {
 			return errors.New("committed beyond the log")
 		}
@@ -277,6 +290,7 @@ func TestBeside(t *testing.T) {
 	}
 	close(done)
 	wg.Wait()
+	must(t, l.RemoveThrough(l.Last()-60)) // the one beside may have been late
 	s := l.Stats()
 	if s.Rolls < 5 || s.Batches != uint64(rounds) || l.Base() == 0 {
 		t.Errorf("stats: got %+v, base %s", s, l.Base())

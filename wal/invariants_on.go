@@ -1,0 +1,6 @@
+//go:build invariants
+
+package wal
+
+// invariants: what a window has dropped is overwritten.
+const invariants = true
