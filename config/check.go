@@ -91,10 +91,6 @@ func (l *loader) checkLimits() {
 		c.JuteExtraSize = c.JuteMaxBuffer
 	})
 	c.JuteExtraSize = max(c.JuteExtraSize, 1024)
-	if !c.ForceSync {
-		l.warn(l.about("forceSync"),
-			"writes are acknowledged before they are on disk: a crash loses some")
-	}
 }
 
 const retainAge = 24 * time.Hour // of snapshots and logs, where purging is our own default

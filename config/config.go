@@ -45,7 +45,7 @@ type Config struct {
 
 	JuteMaxBuffer              int           // jute.maxbuffer; largest request in bytes; default 1048575
 	JuteExtraSize              int           // jute.maxbuffer.extrasize; slack in bytes for lengths inside records; default JuteMaxBuffer
-	GlobalOutstandingLimit     int           // globalOutstandingLimit; default 1000 requests
+	GlobalOutstandingLimit     int           // globalOutstandingLimit; default 1000 requests; not used
 	EnforceQuota               bool          // enforceQuota; default false; hard quotas refuse writes
 	EnableEagerACLCheck        bool          // enableEagerACLCheck; default false
 	CloseSessionTxnEnabled     bool          // closeSessionTxn.enabled; default true
@@ -60,7 +60,7 @@ type Config struct {
 	SnapCount             int           // snapCount; transactions between snapshots; default 100000, at least 2
 	SnapSizeLimitBytes    int64         // snapSizeLimitInKb; log bytes between snapshots; default 4 GiB; <= 0 = off
 	PreAllocBytes         int64         // preAllocSize; how far ahead the log is zeroed; default 64 MiB
-	TxnLogSizeLimitBytes  int64         // txnLogSizeLimitInKb; a larger log segment is closed; default 512 MiB (Apache: off)
+	TxnLogSizeLimitBytes  int64         // txnLogSizeLimitInKb; default off; not used
 	ForceSync             bool          // forceSync; default true; false: an acknowledged write may be lost
 	FsyncWarningThreshold time.Duration // fsync.warningthresholdms; default 1 s
 	DigestEnabled         bool          // digest.enabled; default true; digests of the tree in the log
@@ -116,7 +116,6 @@ type Config struct {
 	JVMPauseWarn     time.Duration // jvm.pause.warn-threshold.ms; default 10 s
 	JVMPauseInfo     time.Duration // jvm.pause.info-threshold.ms; default 1 s
 	JVMPauseSleep    time.Duration // jvm.pause.sleep.time.ms; default 500 ms
-	ShutdownDrain    time.Duration // shutdown.drain (ours); default 5 s; to close connections on SIGTERM
 
 	// Ensemble is nil for a server that stands alone.
 	Ensemble *Ensemble

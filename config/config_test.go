@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 		MaxClientCnxns: 60, SessionlessCnxnTimeout: 10 * time.Second, ClientTCPKeepAlive: true,
 		JuteMaxBuffer: 1048575, JuteExtraSize: 1048575, GlobalOutstandingLimit: 1000, CloseSessionTxnEnabled: true,
 		RequestThrottleStallTime: 100 * time.Millisecond, LargeRequestMaxBytes: 100 << 20, LargeRequestThreshold: -1,
-		SnapCount: 100000, SnapSizeLimitBytes: 4 << 30, PreAllocBytes: 64 << 20, TxnLogSizeLimitBytes: 512 << 20,
+		SnapCount: 100000, SnapSizeLimitBytes: 4 << 30, PreAllocBytes: 64 << 20, TxnLogSizeLimitBytes: -1 << 10,
 		ForceSync: true, FsyncWarningThreshold: time.Second, DigestEnabled: true,
 		PurgeInterval: time.Hour, PurgeSnapRetainCount: 3, PurgeRetainAge: 24 * time.Hour,
 		ContainerInterval: time.Minute, ContainerMaxPerMinute: 10000, ContainerMaxNeverUsed: 5 * time.Minute,
@@ -48,7 +48,6 @@ func TestDefaults(t *testing.T) {
 		AdminIdleTimeout: 30 * time.Second, AdminSnapshot: true, AdminRestore: true, AdminRateLimit: 5 * time.Minute,
 		MetricsAddress: "0.0.0.0", MetricsPort: 7000, MetricsExportJVM: true,
 		JVMPauseWarn: 10 * time.Second, JVMPauseInfo: time.Second, JVMPauseSleep: 500 * time.Millisecond,
-		ShutdownDrain: 5 * time.Second,
 		EnsembleSettings: EnsembleSettings{
 			PeerType: "participant", StandaloneEnabled: true, LeaderServes: true, DBAutoCreate: true, TCPKeepAlive: true,
 			CnxTimeout: 5 * time.Second, QuorumCnxnTimeout: -time.Millisecond, LeaderConnectDelay: 100 * time.Millisecond,

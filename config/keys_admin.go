@@ -20,13 +20,13 @@ var adminKeys = []key{
 	{name: "admin.idleTimeout", place: property, form: number, unit: "ms", def: "30000", verdict: Used,
 		doc:   "An idle admin connection is closed after this.",
 		field: func(c *Config) any { return &c.AdminIdleTimeout }},
-	{name: "admin.snapshot.enabled", place: property, form: boolean, def: "true", verdict: Used,
+	{name: "admin.snapshot.enabled", place: property, form: boolean, def: "true", verdict: NotYet, why: whyAdminSnapshots,
 		doc:   "Allow the command `snapshot`.",
 		field: func(c *Config) any { return &c.AdminSnapshot }},
-	{name: "admin.restore.enabled", place: property, form: boolean, def: "true", verdict: Used,
+	{name: "admin.restore.enabled", place: property, form: boolean, def: "true", verdict: NotYet, why: whyAdminSnapshots,
 		doc:   "Allow the command `restore`.",
 		field: func(c *Config) any { return &c.AdminRestore }},
-	{name: "admin.rateLimiterIntervalInMS", place: property, form: number, unit: "ms", def: "300000", verdict: Used,
+	{name: "admin.rateLimiterIntervalInMS", place: property, form: number, unit: "ms", def: "300000", verdict: NotYet, why: whyAdminSnapshots,
 		doc:   "Time between two such commands.",
 		field: func(c *Config) any { return &c.AdminRateLimit }},
 	{name: "admin.httpVersion", place: property, form: number, def: "11", verdict: Ignored, why: "HTTP versions are negotiated", doc: "HTTP version."},
@@ -70,8 +70,9 @@ var adminKeys = []key{
 }
 
 const (
-	whyAdminTLS = "TLS is not served by this release; the admin port is plain"
-	whyPause    = "there is no pause monitor in this release"
+	whyAdminTLS       = "TLS is not served by this release; the admin port is plain"
+	whyAdminSnapshots = "there are no such commands yet; snapshots are automatic"
+	whyPause          = "there is no pause monitor in this release"
 
 	defaultProvider    = "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider"
 	nullProvider       = "org.apache.zookeeper.metrics.impl.NullMetricsProvider"
