@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -39,6 +40,10 @@ var pure = map[string][]string{
 	"watch":   {"sync/atomic"},         // the filter
 	"session": {"sync", "sync/atomic"}, // a touch is one atomic store; lookups come from every loop
 }
+
+// shells are folders of deciding rooms that drive what decides there: goroutines, sockets and clocks are
+// theirs, and nothing that decides knows them.
+var shells = []string{"zab/runner", "zab/transport"}
 
 // pureFiles are the stages of the server: pure files in a room that also has a shell.
 var pureFiles = []string{"server/sequence.go", "server/multi.go", "server/overlay.go", "server/read.go", "server/reply.go", "server/stats.go"}
@@ -146,10 +151,15 @@ func TestDecidingCodeIsPure(t *testing.T) {
 	seen := 0
 	for _, s := range sources(t) {
 		allowedSync, isPure := pure[s.room]
-		if !isPure && !slices.Contains(pureFiles, s.path) {
+		if !isPure && !slices.Contains(pureFiles, s.path) || slices.Contains(shells, path.Dir(s.path)) {
 			continue
 		}
 		seen++
+		for _, p := range s.imports() {
+			if slices.Contains(shells, strings.TrimPrefix(p, "paddock/")) {
+				t.Errorf("%s imports %s: what decides does not know its shell", s.path, p)
+			}
+		}
 		for _, fault := range impurities(s, allowedSync) {
 			t.Error(fault)
 		}
