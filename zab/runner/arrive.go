@@ -16,10 +16,12 @@ import (
 func (r *Runner) accepted(m *letter) {
 	l := m.link
 	r.identify(l, m.in)
-	switch r.peer.State() {
-	case zab.Leading:
+	switch s := r.peer.State(); {
+	case l.over(): // and its EventLost was here already, perhaps
+		l.giveBack(m.in)
+	case s == zab.Leading:
 		r.begins(l, m.in)
-	case zab.Looking:
+	case s == zab.Looking:
 		r.parked = append(r.parked, parked{l, m.in, r.clock + r.cfg.HoldMS})
 	default:
 		l.end()

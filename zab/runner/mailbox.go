@@ -58,6 +58,13 @@ func (m *mailbox) post(l letter) bool {
 	return true
 }
 
+// len returns how many letters wait.
+func (m *mailbox) len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.letters)
+}
+
 // absorb makes one of two letters that say the same of a later zxid.
 func (l *letter) absorb(next *letter) bool {
 	kind := l.ev.Kind

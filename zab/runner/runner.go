@@ -44,6 +44,8 @@ const (
 	defaultMaxStrangers   = 100
 	defaultMaxLinks       = 1000
 
+	maxWaiting = 10_000 // letters, above which votes are dropped
+
 	// How often the machine hears of the time.
 	lookingStep = 5 * time.Millisecond
 	calmStep    = 20 * time.Millisecond
@@ -105,6 +107,7 @@ type Runner struct {
 	peer    *zab.Peer
 	actions []zab.Action
 	clock   int64 // ms, of this turn
+	ticked  int64 // ms, when the machine last heard of the time
 	stopped bool
 	fault   error // why, if not by Close
 	leaving bool  // no notification leaves any more
@@ -188,9 +191,12 @@ func (r *Runner) Done() <-chan struct{} { return r.done }
 // names, EventProposed, EventSync and EventResign. Now is filled in.
 func (r *Runner) Post(ev zab.Event) { r.box.post(letter{ev: ev}) }
 
-// Notified gives the machine a vote from the election port. Its config must not change any more.
+// Notified gives the machine a vote from the election port. Its config must not change any more. Where
+// votes arrive faster than they can be looked at some are dropped: who means it repeats it.
 func (r *Runner) Notified(from zab.ServerID, note wire.Notification) {
-	r.box.post(letter{ev: zab.Event{Kind: zab.EventNotification, From: from, Note: note}})
+	if r.box.len() < maxWaiting {
+		r.box.post(letter{ev: zab.Event{Kind: zab.EventNotification, From: from, Note: note}})
+	}
 }
 
 // SnapshotOpened answers Store.OpenSnapshot: s shows the state after zxid. The runner closes s. With an
@@ -263,28 +269,23 @@ func (r *Runner) now() int64 { return time.Since(r.begin).Milliseconds() }
 // loop owns the machine. Each turn takes all that has gathered.
 func (r *Runner) loop() {
 	defer close(r.done)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	pace := lookingStep
+	ticks := time.NewTicker(pace)
+	defer ticks.Stop()
 	var letters []letter
 	for !r.stopped {
 		if letters = r.box.take(letters); len(letters) > 0 {
 			r.turn(letters)
+		} else {
+			select {
+			case <-r.box.wake:
+			case <-ticks.C:
+				r.tick()
+			}
 		}
-		select {
-		case <-timer.C:
-			r.tick()
-			timer.Reset(r.pace())
-			continue
-		default:
-		}
-		if len(letters) > 0 {
-			continue
-		}
-		select {
-		case <-timer.C:
-			r.tick()
-			timer.Reset(r.pace())
-		case <-r.box.wake:
+		if now := r.pace(); now != pace {
+			pace = now
+			ticks.Reset(pace)
 		}
 	}
 	r.end()
@@ -310,6 +311,9 @@ func (r *Runner) turn(letters []letter) {
 		r.settleParked()
 	}
 	r.endTurn()
+	if r.clock-r.ticked >= calmStep.Milliseconds() {
+		r.tick() // there is always something to do: the ticker has to wait
+	}
 }
 
 // tick is a turn of its own.
@@ -318,6 +322,7 @@ func (r *Runner) tick() {
 		return
 	}
 	r.clock = r.now()
+	r.ticked = r.clock
 	r.step(zab.Event{Kind: zab.EventTick})
 	r.settleParked()
 	r.endTurn()

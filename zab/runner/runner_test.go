@@ -16,6 +16,7 @@ import (
 
 	"paddock/wire"
 	"paddock/zab"
+	"paddock/zab/transport"
 )
 
 // ensemble is runners in one process, over loopback.
@@ -24,6 +25,7 @@ type ensemble struct {
 	view *zab.View
 	log  *slog.Logger
 	tune func(*Config)
+	tcp  bool // votes, too, go over sockets
 
 	mu      sync.Mutex // guards members' runners for the votes
 	members map[zab.ServerID]*member
@@ -55,8 +57,9 @@ func freePorts(t testing.TB, n int) []int {
 func testView(t testing.TB, n, observers int) *zab.View {
 	t.Helper()
 	var members []zab.Member
-	for i, port := range freePorts(t, n+observers) {
-		m := zab.Member{ID: zab.ServerID(i + 1), Peers: []zab.PeerAddr{{Host: "127.0.0.1", QuorumPort: port, ElectionPort: port%60000 + 1}}}
+	ports := freePorts(t, 2*(n+observers))
+	for i := range n + observers {
+		m := zab.Member{ID: zab.ServerID(i + 1), Peers: []zab.PeerAddr{{Host: "127.0.0.1", QuorumPort: ports[2*i], ElectionPort: ports[2*i+1]}}}
 		if i >= n {
 			m.Role = zab.Observer
 		}
@@ -149,9 +152,26 @@ func (m *member) start() {
 	e.mu.Lock()
 	m.runner = r
 	e.mu.Unlock()
-	if err := r.Start(votes{e, m.id}); err != nil {
+	port := Election(votes{e, m.id})
+	if e.tcp {
+		port = m.listen()
+	}
+	if err := r.Start(port); err != nil {
 		e.t.Fatal(err)
 	}
+}
+
+// listen opens a real election port.
+func (m *member) listen() Election {
+	m.e.t.Helper()
+	port, err := transport.Listen(m.e.t.Context(), transport.Config{
+		ID: m.id, Addrs: []zab.Addr{m.e.view.Member(m.id).Peers[0].Election()}, View: m.e.view,
+		Receive: m.runner.Notified, Log: m.e.log,
+	})
+	if err != nil {
+		m.e.t.Fatal(err)
+	}
+	return port
 }
 
 // stop ends a server without a good-bye to its disk.
@@ -232,9 +252,13 @@ func (e *ensemble) agree(n int) {
 }
 
 func TestAllWritesArriveEverywhereInOneOrder(t *testing.T) {
-	for _, size := range []struct{ voters, observers int }{{1, 0}, {3, 0}, {5, 1}} {
-		t.Run(fmt.Sprintf("%d voters and %d observers", size.voters, size.observers), func(t *testing.T) {
+	for _, size := range []struct {
+		voters, observers int
+		tcp               bool
+	}{{1, 0, false}, {3, 0, false}, {3, 0, true}, {5, 1, false}} {
+		t.Run(fmt.Sprintf("%d voters and %d observers, votes by TCP %v", size.voters, size.observers, size.tcp), func(t *testing.T) {
 			e := newEnsemble(t, size.voters, size.observers)
+			e.tcp = size.tcp
 			e.start()
 			e.leader()
 			const writes = 10_000

@@ -55,6 +55,8 @@ type memTxn struct {
 	txn  []byte
 }
 
+const txnHeader = 32 // bytes in front of the value
+
 // memTree is the values that were applied, up to and with zxid.
 type memTree struct {
 	zxid   wire.Zxid
@@ -208,7 +210,7 @@ func (s *memStore) apply() {
 
 func (t *memTree) apply(txns []memTxn) {
 	for _, x := range txns {
-		t.values = append(t.values, binary.BigEndian.Uint64(x.txn))
+		t.values = append(t.values, binary.BigEndian.Uint64(x.txn[txnHeader:]))
 		t.zxid = x.zxid
 	}
 }
@@ -378,8 +380,11 @@ func (s *memStore) Request(link zab.Link, q *wire.ForwardedRequest, _ wire.AuthV
 	s.sequence(q.Body)
 }
 
-func (s *memStore) sequence(txn []byte) {
-	s.made = append(s.made, memTxn{s.next, bytes.Clone(txn)})
+// sequence makes a transaction of a value and what fills it up.
+func (s *memStore) sequence(value []byte) {
+	h := wire.TxnHeader{Zxid: s.next, Type: wire.OpSetData}
+	txn := h.Append(make([]byte, 0, txnHeader+len(value)))
+	s.made = append(s.made, memTxn{s.next, append(txn, value...)})
 	s.r.Post(zab.Event{Kind: zab.EventProposed, Zxid: s.next})
 	s.next++
 }
