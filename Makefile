@@ -40,7 +40,7 @@ kill: build ## kill -9 under load, with a ledger and Porcupine
 KILL_CYCLES ?= 50
 
 sim: ## the simulator: make sim replays the fixed seeds, SEED=n one (TRACE=1 prints it), SEEDS=n more
-	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m ./sim
+	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m ./sim/...
 
 fuzz: ## every fuzz target for FUZZ_TIME each
 	fuzz/run.sh $(FUZZ_TIME)

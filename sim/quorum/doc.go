@@ -22,10 +22,10 @@
 //
 // # What is checked
 //
-// The ghost keeps, for each epoch, what each disk has accepted under it. What a quorum has accepted is
-// chosen: it must be in the history of every later leader, and only chosen transactions are ever
-// applied. That is checked when it happens, so a bug shows when the promise breaks, not when a client
-// notices. The names of the promises (Z1 to Z15, S5) are those of check.go.
+// The ghost keeps, for each epoch, what each disk has accepted under it. What a leader commits must be on
+// the disks of a quorum then, and in the history of every later leader; nothing else is ever applied. That
+// is checked when it happens, so a bug shows when the promise breaks, not when a client notices. The names
+// of the promises (Z1 to Z15, I-10, J-1 to J-14, S5) are those of the design of our tests.
 //
 // A run has two phases. In the first anything may break. In the second a random quorum, at least, is
 // left in peace, and within a bound a leader serves and all who live have the same list.

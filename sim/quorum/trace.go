@@ -142,6 +142,7 @@ var eventNames = [...]string{
 	zab.EventEpochsSaved: "epochs saved", zab.EventTruncated: "truncated", zab.EventSnapshotOpened: "snapshot opened",
 	zab.EventSnapshotReceived: "snapshot received", zab.EventInstalled: "installed", zab.EventProposed: "proposed",
 	zab.EventSync: "sync", zab.EventResign: "resign",
+	zab.EventProgress: "progress",
 }
 
 var actionNames = [...]string{

@@ -122,6 +122,7 @@ func (w *world) build() {
 	w.ghost.init(w, start, w.plan.epoch)
 	for i := range n + w.plan.strangers {
 		s := &server{w: w, id: zab.ServerID(i + 1), voter: view.Voter(zab.ServerID(i + 1)), member: view.Member(zab.ServerID(i+1)) != nil}
+		s.heard = make([]int64, n+w.plan.strangers+1)
 		s.disk = disk{s: s, image: image{log: start, floor: w.forest.root, committed: start, epochs: epochs}}
 		w.servers = append(w.servers, s)
 	}
@@ -193,7 +194,7 @@ func (w *world) settle() {
 	w.reviveQuorum()
 	limit := w.now + w.bound()
 	if !w.until(limit, w.settled) && w.failure == nil {
-		w.fail("J-14: within %d ms of calm there is no ensemble: %s", w.bound()/ms, w.states())
+		w.fail("J-14: within %d ms of calm there is no ensemble", w.bound()/ms)
 	}
 	if w.failure == nil {
 		w.ghost.end()
