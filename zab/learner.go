@@ -22,9 +22,10 @@ type learner struct {
 	link   Link // 0: none yet
 	stage  learnerStage
 
-	deadline int64 // of the connecting, or of the next packet
-	redialAt int64 // 0: a dial is on its way
-	epoch    uint32
+	connectBy int64 // when connecting has to be over
+	deadline  int64 // of the connecting, or of the next packet
+	redialAt  int64 // 0: a dial is on its way
+	epoch     uint32
 
 	snap      bool          // the history is received, not continued
 	committed wire.Zxid     // up to where the leader says that it is
@@ -60,7 +61,8 @@ func (l *learner) start(out []Action) []Action {
 	if l.p.cfg.ConnectTicks > 0 {
 		ticks = l.p.cfg.ConnectTicks
 	}
-	l.deadline = l.p.now + ticks*l.p.cfg.TickMS
+	l.connectBy = l.p.now + ticks*l.p.cfg.TickMS
+	l.deadline = l.connectBy
 	return append(out, Action{Kind: ActionDial, To: l.leader})
 }
 
@@ -85,8 +87,7 @@ func (l *learner) step(ev *Event, out []Action) []Action {
 		}
 	case EventLost:
 		if ev.Link == l.link {
-			l.link = 0
-			l.p.quit("the link to server %d is lost", l.leader)
+			l.lost()
 		}
 	case EventEpochsSaved:
 		return l.saved(out)
@@ -139,6 +140,18 @@ func (l *learner) busy() bool {
 		return true
 	}
 	return false
+}
+
+// lost ends the role, unless the leader has said nothing yet: it may be about to find out that it was
+// elected, and closes what comes earlier. If we voted anew whenever that happens we would keep it from
+// finding out.
+func (l *learner) lost() {
+	l.link = 0
+	if l.stage != introduced || l.p.now >= l.connectBy {
+		l.p.quit("the link to server %d is lost", l.leader)
+		return
+	}
+	l.stage, l.deadline, l.redialAt = dialing, l.connectBy, l.p.now+redialMS
 }
 
 // wait begins the wait for the next packet.
