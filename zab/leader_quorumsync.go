@@ -65,10 +65,9 @@ func (l *leader) confirm(out []Action) []Action {
 	}
 }
 
-// needsRound says whether somebody waits for a round that has not begun, and nobody for the one that runs.
+// needsRound says whether somebody waits for a round that has not begun, and none runs.
 func (q *syncQueue) needsRound() bool {
-	idle := q.confirmed == q.round || q.first().round > q.round
-	return idle && q.queue[len(q.queue)-1].round > q.round
+	return q.confirmed == q.round && q.queue[len(q.queue)-1].round > q.round
 }
 
 // startRound asks all who have a vote. Who becomes up to date later says enough with that.
