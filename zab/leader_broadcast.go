@@ -179,6 +179,7 @@ func (l *leader) tick(out []Action) []Action {
 		l.p.quit("it waited too long for %v", l.phase)
 		return out
 	}
+	before := len(l.handlers)
 	for i := 0; i < len(l.handlers); {
 		h := l.handlers[i]
 		switch {
@@ -190,6 +191,9 @@ func (l *leader) tick(out []Action) []Action {
 			i++
 		}
 	}
+	if len(l.handlers) < before { // do not serve one tick more, after a pause of our own perhaps
+		l.checkQuorum()
+	}
 	if now < l.nextBeat {
 		return out
 	}
@@ -199,7 +203,7 @@ func (l *leader) tick(out []Action) []Action {
 			out = l.ping(h, out)
 		}
 	}
-	if l.evenBeats = !l.evenBeats; !l.evenBeats && l.phase == broadcasting {
+	if l.evenBeats = !l.evenBeats; !l.evenBeats {
 		l.checkQuorum()
 	}
 	return out
@@ -208,6 +212,9 @@ func (l *leader) tick(out []Action) []Action {
 // checkQuorum steps down when a quorum does not follow us any more: those who are silent have lost their
 // links by now.
 func (l *leader) checkQuorum() {
+	if l.phase != broadcasting {
+		return
+	}
 	l.count.Clear()
 	l.count.Add(l.p.cfg.ID)
 	for _, h := range l.handlers {

@@ -172,6 +172,12 @@ func TestTheSilentAreLeftBehind(t *testing.T) {
 			t.Errorf("it stepped down after %d ms, want %d to %d", now, limit, limit+testTick)
 		}
 	})
+	t.Run("after a pause of our own we do not serve for one tick more", func(t *testing.T) {
+		s := lead(t, lines(3, 0), fresh)
+		s.do(at(60)) // the next check is due at 100
+		s.p.leader.nextBeat = math.MaxInt64
+		s.resigned(s.do(at(limit)), "it has lost its quorum")
+	})
 	t.Run("a lost link counts at the next check", func(t *testing.T) {
 		s := lead(t, lines(3, 0), fresh)
 		s.do(lost(2))

@@ -552,8 +552,7 @@ func TestEveryPacketThatWeWaitForIsDue(t *testing.T) {
 			s := lead(t, lines(3, 0), fresh)
 			s.do(c.do...)
 			now := s.p.now
-			s.do(at(now+limit-1), pong(2)) // too late for server 2, but the leader does not know it yet
-			s.do(at(now + limit - 1))
+			s.do(at(now+limit/3), pong(2), at(now+2*limit/3), pong(2), at(now+limit-1), pong(2))
 			if s.p.leader == nil || s.p.leader.handler(3) == nil {
 				t.Fatalf("it gave up too early: %s", s.said())
 			}
