@@ -183,7 +183,7 @@ func (e *election) keep(from ServerID, b ballot) {
 // take answers a vote and, while we look, counts it.
 func (e *election) take(from ServerID, b ballot, out []Action) []Action {
 	voter := e.peer.voter(from)
-	if b.state == Looking && (!e.looking || !voter || b.Round < e.round) {
+	if b.state == Looking && (!e.looking || !voter || b.Round < e.round || e.missed(from, b)) {
 		out = e.answer(from, b, out)
 	}
 	switch heard := voter || e.peer.is(ObserverVoteHeard); {
@@ -194,6 +194,14 @@ func (e *election) take(from ServerID, b ballot, out []Action) []Action {
 		out = e.join(from, b, out)
 	}
 	return out
+}
+
+// missed says whether the sender of a vote does not seem to know ours, which beats it. The first vote that
+// we hear from it in this round tells that it looks; ours may have come before, while it still followed a
+// leader that we lost a moment earlier. (Java's servers then wait until somebody repeats himself.)
+func (e *election) missed(from ServerID, b ballot) bool {
+	_, heard := e.votes.get(from)
+	return !heard && b.Round == e.round && e.beats(e.proposal, b.Vote)
 }
 
 // answer tells a server that looks what we know. One that repeats itself at once hears it once: two

@@ -578,10 +578,21 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%+v, %v, want %+v", got, State(n.State), want)
 		}
 	})
-	t.Run("a voter of our round is told nothing that it has not been told", func(t *testing.T) {
-		e := newElector(t, 2, lines(3, 0), 0, 0)
+	t.Run("a voter of our round that begins with less is told once what it may have missed", func(t *testing.T) {
+		e := newElector(t, 2, lines(3, 0), 5, 0)
 		e.look()
-		if out := e.hears(1, Looking, Vote{1, 0, 1, 0}); len(out) != 0 {
+		n := said(t, e.hears(1, Looking, Vote{1, 0, 1, 0}), 1)
+		if got, want := voteIn(n), (Vote{2, 5, 1, 0}); got != want {
+			t.Errorf("it is told %+v, want %+v", got, want)
+		}
+		if out := e.hears(1, Looking, Vote{1, 1, 1, 0}); len(out) != 0 {
+			t.Errorf("it has looked for a while, and is told %+v", out)
+		}
+	})
+	t.Run("a voter of our round that agrees is told nothing", func(t *testing.T) {
+		e := newElector(t, 2, lines(5, 0), 0, 0)
+		e.look()
+		if out := e.hears(1, Looking, Vote{2, 0, 1, 0}); len(out) != 0 {
 			t.Errorf("it is told %+v", out)
 		}
 	})
