@@ -393,6 +393,7 @@ func (s *memStore) Touch(_ zab.Link, v wire.TouchVec) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched += v.Len()
+	s.applied.Broadcast()
 }
 
 func (s *memStore) Touched(dst []byte) []byte { return wire.AppendTouch(dst, 77, 1000) }
