@@ -27,6 +27,7 @@ type learner struct {
 	redialAt  int64 // 0: a dial is on its way
 	epoch     uint32
 
+	forced    bool          // we have asked for a snapshot
 	snap      bool          // the history is received, not continued
 	committed wire.Zxid     // up to where the leader says that it is
 	settle    wire.Zxid     // up to where the log has to be durable before NEWLEADER is acknowledged
@@ -253,13 +254,16 @@ func (l *learner) leaderInfo(p *wire.Packet, out []Action) []Action {
 }
 
 // ackEpoch promises the epoch and says what history we have. One that cannot be continued is given as the
-// beginning of an epoch that there is not yet: whoever leads answers that with a snapshot.
+// beginning of an epoch that there is not yet: whoever leads answers that with a snapshot. With it goes -1,
+// so that a leader that is still in discovery neither counts that for our history nor finds us ahead of it.
+// It may need us for its quorum, though: so that is tried once, and then the truth again.
 func (l *learner) ackEpoch(current int32, out []Action) []Action {
 	l.stage = proffered
 	l.wait()
 	last := l.p.history.Last()
 	if l.p.forceSnap {
-		last = epochZxid(l.epoch + 1)
+		l.p.forceSnap, l.forced = false, true
+		last, current = epochZxid(l.epoch+1), -1
 	}
 	ack := wire.AckEpoch{Epoch: current}
 	need := Epochs{Accepted: l.epoch}
@@ -273,11 +277,11 @@ func (l *learner) ackEpoch(current int32, out []Action) []Action {
 func (l *learner) offer(p *wire.Packet, out []Action) []Action {
 	last := l.p.history.Last()
 	switch {
-	case p.Type == wire.PacketDiff && !l.p.forceSnap:
+	case p.Type == wire.PacketDiff && !l.forced:
 		l.stage = replaying
 		l.committed, l.acked = last, last
 		return out
-	case p.Type == wire.PacketTrunc && !l.p.forceSnap:
+	case p.Type == wire.PacketTrunc && !l.forced:
 		z := p.Zxid
 		if !l.p.history.Has(z) || z < l.p.committed {
 			l.fail("server %d wants us to drop all behind %v; we have %v, committed up to %v", l.leader, z, &l.p.history, l.p.committed)
@@ -297,10 +301,6 @@ func (l *learner) offer(p *wire.Packet, out []Action) []Action {
 // received begins to replay behind a snapshot, whose stream is whole.
 func (l *learner) received(z wire.Zxid, out []Action) []Action {
 	if l.stage != receiving {
-		return out
-	}
-	if z < l.p.committed {
-		l.p.quit("server %d sends a snapshot of %v, and we know that %v is committed", l.leader, z, l.p.committed)
 		return out
 	}
 	l.p.received.Reset(z)
@@ -412,10 +412,23 @@ func (l *learner) newLeader(z wire.Zxid, out []Action) []Action {
 	}
 	l.stage, l.settle = settling, l.tail().Last()
 	if l.snap {
-		l.stage = installing
-		return l.p.install(l.committed, out)
+		return l.install(out)
 	}
 	return l.durable(out)
+}
+
+// install makes what was received ours. The snapshot shows what its leader knew to be committed, which may
+// be less than we know. What it says of commits behind that counts from UPTODATE on, here as elsewhere: it
+// may never get its quorum, and what is in the tree cannot be truncated.
+func (l *learner) install(out []Action) []Action {
+	h := &l.p.received
+	at := max(h.Base(), l.p.committed)
+	if !h.Has(at) {
+		l.p.quit("server %d does not have %v, which we know to be committed, in %v", l.leader, at, h)
+		return out
+	}
+	l.stage = installing
+	return l.p.install(at, out)
 }
 
 // installed goes on when the received snapshot is our own.
@@ -423,7 +436,6 @@ func (l *learner) installed(out []Action) []Action {
 	if l.stage != installing {
 		return out
 	}
-	l.p.forceSnap = false
 	l.snap = false
 	l.acked = l.p.committed
 	l.stage = settling

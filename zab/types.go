@@ -99,7 +99,7 @@ const (
 	ActionPropose                           // Link, From, Zxid: queue PROPOSAL for each
 	ActionCommits                           // Link, From, Zxid: queue COMMIT for each
 	ActionInform                            // Link, From, Zxid: queue INFORM for each
-	ActionInstall                           // Zxid: apply what was kept up to Zxid to the received snapshot, make the result durable as ours, then log the rest of what was kept
+	ActionInstall                           // Zxid: apply what was kept up to Zxid to the received snapshot and make the result durable as ours, with the rest of what was kept as the log behind it: all of that in one step, for a part of it may be less than a quorum relies on
 	ActionDiscard                           // drop the received snapshot and what was kept behind it
 	ActionLead                              // Epoch: we lead: serve, and sequence from (Epoch, 1) on
 	ActionServe                             // Link, Epoch: we follow or observe over Link: serve, and forward writes
