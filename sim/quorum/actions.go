@@ -187,7 +187,11 @@ func (s *server) stream(a *zab.Action) {
 		s.w.fail("J-7: server %d is to send (%v, %v], and has the bytes of (%v, %v]", s.id, a.From, a.Zxid, s.base.zxid, s.end.zxid)
 		return
 	}
-	for _, t := range to.between(from) {
+	list := to.between(from)
+	for i, t := range list {
+		if a.Kind == zab.ActionStream && s.leavesOut(list[i:]) {
+			continue
+		}
 		switch a.Kind {
 		case zab.ActionStream:
 			s.send(e, &wire.Packet{Type: wire.PacketProposal, Zxid: t.zxid, Data: appendTxn(nil, t)})
@@ -200,6 +204,16 @@ func (s *server) stream(a *zab.Action) {
 			s.send(e, &wire.Packet{Type: wire.PacketInform, Zxid: t.zxid, Data: appendTxn(nil, t)})
 		}
 	}
+}
+
+// leavesOut says whether the first of what is still to be sent is forgotten, as some of Java's leaders
+// did. Learners notice that in the middle of an epoch.
+func (s *server) leavesOut(rest []*txn) bool {
+	if s.w.calm || len(rest) < 2 || rest[1].zxid != rest[0].zxid+1 || !s.w.dice.chance(s.w.plan.holes) {
+		return false
+	}
+	s.w.hit(markHole)
+	return true
 }
 
 // install makes the received snapshot, with what is kept up to z, the state, and the rest the log. On the
@@ -230,6 +244,7 @@ func (s *server) install(z wire.Zxid) {
 // the server had, but nobody sees that.
 func (s *server) installed(j job) {
 	s.base, s.line, s.applied = j.floor, j.floor, j.floor
+	s.w.ghost.installs(s)
 	s.step(zab.Event{Kind: zab.EventInstalled, Zxid: j.floor.zxid})
 	if j.to != j.floor {
 		s.step(zab.Event{Kind: zab.EventDurable, Zxid: j.to.zxid})

@@ -100,6 +100,7 @@ func (w *world) pause(s *server) {
 func (s *server) goesOn(life int) {
 	if s.life == life && s.pausedUntil <= s.w.now {
 		s.w.say(s, "goes on")
+		s.wokeAt = s.w.now
 		s.resume()
 	}
 }
@@ -201,7 +202,7 @@ func (w *world) heal() {
 	for _, s := range w.servers {
 		s.disk.stuckUntil, s.crash = 0, -1
 		if s.pausedUntil > w.now {
-			s.pausedUntil = w.now
+			s.pausedUntil, s.wokeAt = w.now, w.now
 			s.resume()
 		}
 	}

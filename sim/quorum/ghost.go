@@ -15,6 +15,7 @@ type ghost struct {
 	leaders   map[uint32]zab.ServerID // who completed discovery for an epoch
 	initial   map[uint32]*txn         // and with which history
 	led       map[uint32]bool         // and went on to serve
+	ledAt     map[uint32]int64        // when
 	epochs    []*acceptance           // ascending
 	chosen    *txn                    // the longest list that a leader has committed
 	answered  *txn                    // the longest list of which a client was told something
@@ -32,7 +33,7 @@ type acceptance struct {
 func (g *ghost) init(w *world, start *txn, epoch uint32) {
 	*g = ghost{
 		w: w, proposed: map[wire.Zxid]*txn{}, leaders: map[uint32]zab.ServerID{}, initial: map[uint32]*txn{},
-		led: map[uint32]bool{}, chosen: start, answered: w.forest.root,
+		led: map[uint32]bool{}, ledAt: map[uint32]int64{}, chosen: start, answered: w.forest.root,
 	}
 	for _, t := range start.between(w.forest.root) {
 		g.proposed[t.zxid] = t
@@ -216,6 +217,13 @@ func (t *txn) count() int {
 	return t.n
 }
 
+// installs looks at a tree that has taken the place of another: only what is committed is in it.
+func (g *ghost) installs(s *server) {
+	if !g.chosen.has(s.applied) {
+		g.w.fail("Z5: server %d installs %v, which is not in what is committed, %v", s.id, s.applied, g.chosen)
+	}
+}
+
 // leads looks at a leader that begins to serve.
 func (g *ghost) leads(s *server) {
 	switch {
@@ -224,7 +232,7 @@ func (g *ghost) leads(s *server) {
 	case !g.established(s.leading):
 		g.w.fail("Z10: server %d leads epoch %d, and no quorum has its history %v", s.id, s.leading, g.initial[s.leading])
 	}
-	g.led[s.leading] = true
+	g.led[s.leading], g.ledAt[s.leading] = true, g.w.now
 	g.w.hit(markElected)
 	if g.initial[s.leading] != s.settled && g.initial[s.leading].n > s.settled.n {
 		g.w.hit(markUncommittedTailLeads)
@@ -243,6 +251,9 @@ func (g *ghost) serves(s *server) {
 		g.w.fail("Z9: server %d serves in epoch %d with %v, without its beginning %v", s.id, s.serving, s.applied, g.initial[s.serving])
 	}
 	s.served, s.servesAt = s.applied, g.w.now
+	if g.ledAt[s.serving] < s.looksAt {
+		g.w.hit(markLateJoiner)
+	}
 	if !s.voter && s.leading == 0 {
 		if s.member {
 			g.w.hit(markObserverServed)
@@ -270,6 +281,9 @@ func (g *ghost) stepped(s *server) {
 	if state := s.peer.State(); state != s.lastState {
 		s.w.say(s, "is "+state.String())
 		s.lastState = state
+		if state == zab.Looking {
+			s.looksAt = s.w.now
+		}
 	}
 }
 
@@ -281,8 +295,8 @@ func (g *ghost) tick(s *server) {
 	p := &g.w.plan
 	silence := (p.syncTicks+3)*p.tickMS*ms + 2*p.beat
 	limit := g.w.now - silence
-	if s.servesAt >= limit {
-		return
+	if s.servesAt >= limit || g.w.now-s.wokeAt <= 2*p.tickMS*ms+2*p.beat {
+		return // not for long enough: a paused process cannot know how long it was paused
 	}
 	if s.leading == 0 {
 		if s.leader != nil && s.heard[s.leader.other.s.id] < limit {
@@ -291,7 +305,7 @@ func (g *ghost) tick(s *server) {
 		return
 	}
 	if lead := g.w.leading(); lead != s && lead != nil {
-		g.w.hit(markStaleLeaderCommitted)
+		g.w.hit(markStaleLeader)
 	}
 	heard := func(v *server) bool { return v == s || s.heard[v.id] >= limit }
 	if !g.quorum(heard) {

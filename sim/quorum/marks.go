@@ -17,6 +17,7 @@ const (
 	markDiffEmpty
 	markTrunc
 	markSnap
+	markHole
 	markForcedSnap
 	markProposalBeforeNewLeader
 	markProposalBeforeUpToDate
@@ -26,7 +27,7 @@ const (
 	markInstallWithTail
 	markSnapInterrupted
 	markLostDuringSync
-	markStaleLeaderCommitted
+	markStaleLeader
 	markKill
 	markPowerCut
 	markCrashInMidStep
@@ -68,6 +69,7 @@ var markNames = [numMarks]string{
 	markDiffEmpty:                    "DIFF without",
 	markTrunc:                        "TRUNC",
 	markSnap:                         "SNAP",
+	markHole:                         "transaction left out of a stream",
 	markForcedSnap:                   "SNAP that the learner has forced",
 	markProposalBeforeNewLeader:      "uncommitted proposal between DIFF and NEWLEADER",
 	markProposalBeforeUpToDate:       "proposal between NEWLEADER and UPTODATE",
@@ -77,7 +79,7 @@ var markNames = [numMarks]string{
 	markInstallWithTail:              "snapshot installed with transactions behind it",
 	markSnapInterrupted:              "received snapshot discarded",
 	markLostDuringSync:               "connection lost during synchronization",
-	markStaleLeaderCommitted:         "deposed leader still serves",
+	markStaleLeader:                  "deposed leader still serves",
 	markKill:                         "kill",
 	markPowerCut:                     "power cut",
 	markCrashInMidStep:               "crash between two actions",

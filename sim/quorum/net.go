@@ -205,6 +205,9 @@ func (e *end) lost() {
 	}
 	e.s.post(func() {
 		if e.up {
+			if t := &e.conn.ends[1].talk; t.how != 0 && !t.upToDate {
+				e.s.w.hit(markLostDuringSync)
+			}
 			e.drop()
 			e.s.step(zab.Event{Kind: zab.EventLost, Link: e.name})
 		}

@@ -22,36 +22,35 @@ type plan struct {
 	epoch   uint32 // theirs
 	window  int    // of a restarted server: how much of its log it has at hand
 
-	latency   int64   // of the network
-	tail      float64 // how often it is much more
-	sync      int64   // of the disk
-	slow      float64 // how often it is much more
-	snapshot  int64   // until a snapshot is open, and on the wire
-	sequence  int64   // until a forwarded request is sequenced
-	splitLog  float64 // how often a record is synced alone
-	writeGap  int64   // between writes
-	syncGap   int64   // between syncs of clients; 0 is none
-	burst     int     // writes at once
-	anywhere  float64 // share of clients that ask any server, not the leader
-	checkEach float64
+	latency  int64   // of the network
+	tail     float64 // how often it is much more
+	sync     int64   // of the disk
+	slow     float64 // how often it is much more
+	snapshot int64   // until a snapshot is open, and on the wire
+	sequence int64   // until a forwarded request is sequenced
+	splitLog float64 // how often a record is synced alone
+	writeGap int64   // between writes
+	syncGap  int64   // between syncs of clients; 0 is none
+	burst    int     // writes at once
+	anywhere float64 // share of clients that ask any server, not the leader
 
 	crashEvery, pauseEvery, partEvery, cutEvery, stuckEvery, snapEvery int64 // means; 0 is never
 
 	powerCut, midStep, staysDown, atOnce           float64
 	isolate, split, bridge, oneWay, flap           float64 // weights of partitions
 	partLength, downLength, pauseLength, stuckTime int64
-	halfOpen, hangs, refuses, lostVotes            float64
+	halfOpen, hangs, refuses, lostVotes, holes     float64
 }
 
 func newPlan(d dice) plan {
 	p := plan{
 		voters: []int{1, 2, 3, 3, 3, 3, 4, 5, 5, 5}[d.IntN(10)], observers: []int{0, 0, 0, 1, 2}[d.IntN(5)],
-		length: int64(d.between(30, 120)) * second, writes: int(d.log(20, 1500)),
+		length: int64(d.between(30, 120)) * second, writes: int(d.log(20, 3000)),
 		tickMS: int64(d.between(1, 10)) * 50, initTicks: int64(d.between(4, 12)), syncTicks: int64(d.between(2, 6)),
 		epoch:   []uint32{0, 0, 1, 5, 1 << 30}[d.IntN(5)],
-		window:  int(d.log(1, 300)),
+		window:  []int{0, 0, 1, 3, int(d.log(1, 300))}[d.IntN(5)],
 		latency: int64(d.log(50, 10e3)), tail: 0.1 * d.Float64() * d.Float64(),
-		sync: int64(d.log(50, 20e3)), slow: 0.1 * d.Float64() * d.Float64(),
+		sync: int64(d.log(50, 50e3)), slow: 0.1 * d.Float64() * d.Float64(),
 		snapshot: int64(d.log(1e3, 300e3)), sequence: int64(d.log(10, 5e3)), splitLog: d.Float64() * d.Float64(),
 		burst: int(d.log(1, 20)), anywhere: d.Float64(),
 		powerCut: d.Float64(), midStep: d.Float64(), staysDown: 0.05 * d.Float64(), atOnce: 0.2 * d.Float64(),
@@ -78,7 +77,7 @@ func newPlan(d dice) plan {
 		}
 		return int64(d.log(lo*s, hi*s))
 	}
-	p.writeGap = int64(d.log(1e3, 1e6))
+	p.writeGap = max(ms, int64(d.log(0.1, 1)*float64(p.length)*float64(1+p.burst)/2/float64(p.writes)))
 	p.syncGap = sometimes(0.7, 0.01, 2)
 	p.crashEvery = sometimes(0.7, 0.3, 30)
 	p.pauseEvery = sometimes(0.3, 1, 30)
@@ -88,7 +87,7 @@ func newPlan(d dice) plan {
 	p.snapEvery = sometimes(0.7, 0.2, 30)
 	tick := float64(p.tickMS * ms)
 	p.partLength = int64(d.log(tick/4, 20*tick))
-	p.downLength = int64(d.log(1e3, 20*tick))
+	p.downLength = int64(d.log(1e3, 100*tick))
 	p.pauseLength = int64(d.log(tick/4, 20*tick))
 	p.stuckTime = int64(d.log(tick/4, 20*tick))
 	if d.chance(0.5) {
@@ -99,6 +98,9 @@ func newPlan(d dice) plan {
 	}
 	if d.chance(0.4) {
 		p.lostVotes = 0.3 * d.Float64()
+	}
+	if d.chance(0.2) {
+		p.holes = 0.1 * d.Float64()
 	}
 	return p
 }

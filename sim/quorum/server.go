@@ -24,6 +24,7 @@ type server struct {
 	crash int   // the next step ends in front of its nth action; -1: it does not
 
 	pausedUntil int64
+	wokeAt      int64    // the end of the last pause
 	inbox       []func() // what waits for a paused process
 
 	end     *txn // what is, or is being, logged
@@ -42,6 +43,7 @@ type server struct {
 	leading   uint32  // the epoch in which it serves as the leader; 0: it does not
 	serving   uint32  // the epoch in which it serves, as what it may be
 	servesAt  int64   // since when
+	looksAt   int64   // when it began to look for a leader
 	heard     []int64 // when something arrived from each server, last
 	leader    *end    // to the leader, while it follows
 	next      wire.Zxid
@@ -73,6 +75,7 @@ func (s *server) start() {
 	s.end, s.line, s.applied, s.settled = img.log, img.committed, img.committed, img.committed
 	s.received, s.kept, s.ends, s.leader = nil, nil, nil, nil
 	s.leading, s.serving, s.lastState, s.lastNote = 0, 0, zab.Looking, wire.Notification{}
+	s.looksAt = w.now
 	s.forget()
 	s.clock = int64(w.dice.IntN(1 << 40))
 	r := zab.Recovered{History: zab.NewHistory(s.base.zxid), Committed: img.committed.zxid, Epochs: img.epochs}
