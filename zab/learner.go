@@ -2,6 +2,7 @@ package zab
 
 import (
 	"bytes"
+	"math"
 
 	"paddock/wire"
 )
@@ -9,10 +10,18 @@ import (
 // learner is the role of who follows, or observes, a leader: it promises its epoch, makes the leader's
 // history its own, and then logs what is proposed and commits what the leader says.
 //
-//	dialing ──▶ introduced ─LEADERINFO▶ promising ─ACKEPOCH▶ offered ─DIFF──────────────┬──▶ filling ─NEWLEADER─┐
-//	                                                           ├─TRUNC▶ cutting ────────┤                      │
-//	                                                           └─SNAP─▶ receiving ──────┘                      ▼
-//	serving ◀─UPTODATE─ joined ◀─ACK── adopting (epoch) ◀──── installing (a received snapshot) ◀───── settling (log)
+//	dialing ──▶ introduced ──LEADERINFO──▶ accepting ──epoch durable, ACKEPOCH──▶ proffered
+//	                                                                                │
+//	            ┌──────────────────────────── DIFF ─────────────────────────────────┤
+//	            ├──────────── cutting ◀────── TRUNC ────────────────────────────────┤
+//	            ├─────────── receiving ◀───── SNAP ─────────────────────────────────┘
+//	            ▼
+//	        replaying ──NEWLEADER──▶ settling, or installing what was received, and then settling
+//	                                     │
+//	serving ◀──UPTODATE── joined ◀──ACK── adopting (the epoch)
+//
+// While the disk is busy the leader may go on: what it says is taken in as it comes, but for a log that is
+// being cut, where it waits in held.
 //
 // Source: Learner, Follower, Observer; ZooKeeper 3.9.4 to 3.10. Traps are named after the catalogue of
 // quorum-protocol.md 9.3 (B-01 and so on).
@@ -77,7 +86,9 @@ func (l *learner) step(ev *Event, out []Action) []Action {
 	case EventDialed:
 		return l.dialed(ev.Link, out)
 	case EventDialFailed:
-		l.redialAt = l.p.now + redialMS
+		if l.stage == dialing {
+			l.redialAt = l.p.now + redialMS
+		}
 	case EventPacket:
 		if ev.Link == l.link {
 			return l.packet(&ev.Packet, out)
@@ -93,7 +104,9 @@ func (l *learner) step(ev *Event, out []Action) []Action {
 	case EventEpochsSaved:
 		return l.saved(out)
 	case EventTruncated:
-		return l.release(replaying, out)
+		if l.stage == cutting {
+			return l.release(out)
+		}
 	case EventSnapshotReceived:
 		if ev.Link == l.link {
 			return l.received(ev.Zxid, out)
@@ -114,11 +127,15 @@ func (l *learner) end(out []Action) []Action {
 	if l.link != 0 {
 		out = append(out, Action{Kind: ActionClose, Link: l.link, Text: "we do not follow any more"})
 	}
-	if l.snap && l.stage < installing {
-		l.p.received.Reset(0)
-		out = append(out, Action{Kind: ActionDiscard})
+	switch {
+	case !l.snap || l.stage >= installing:
+		return out
+	case l.p.is(SnapReused) && l.stage >= replaying:
+		l.p.history, l.p.durable = l.p.received.Clone(), l.p.received.Last()
+		return out
 	}
-	return out
+	l.p.received.Reset(0)
+	return append(out, Action{Kind: ActionDiscard})
 }
 
 func (l *learner) tick(out []Action) []Action {
@@ -194,30 +211,34 @@ func (l *learner) dialed(link Link, out []Action) []Action {
 // epochZxid is how an epoch is written where a zxid stands.
 func epochZxid(epoch uint32) wire.Zxid { return wire.Zxid(int64(epoch) << 32) }
 
-// packet takes what the leader says, in order: while the disk is busy with what came before, it is kept.
+// packet takes what the leader says, in order.
 func (l *learner) packet(p *wire.Packet, out []Action) []Action {
 	l.wait()
-	if l.stage == cutting || l.stage == installing {
-		kept := *p
-		kept.Data = bytes.Clone(p.Data)
-		l.held = append(l.held, kept)
-		return out
-	}
 	switch l.stage {
 	case introduced:
 		return l.leaderInfo(p, out)
 	case proffered:
 		return l.offer(p, out)
-	case replaying, settling, adopting, joined, serving:
+	case cutting:
+		kept := *p
+		kept.Data = bytes.Clone(p.Data)
+		l.held = append(l.held, kept)
+		return out
+	case replaying, settling, installing, adopting, joined, serving:
 		return l.take(p, out)
 	}
-	l.p.quit("server %d: %v out of turn", l.leader, p.Type)
+	return l.refuse(p, out)
+}
+
+// refuse leaves a leader for what it says: out of turn, or garbled.
+func (l *learner) refuse(p *wire.Packet, out []Action) []Action {
+	l.p.quit("server %d: %v %v of %d bytes, out of turn or garbled", l.leader, p.Type, p.Zxid, len(p.Data))
 	return out
 }
 
-// release goes on with what was kept while the disk was busy.
-func (l *learner) release(next learnerStage, out []Action) []Action {
-	l.stage = next
+// release goes on with what was held while the log was cut.
+func (l *learner) release(out []Action) []Action {
+	l.stage = replaying
 	l.wait()
 	held := l.held
 	l.held = nil
@@ -229,20 +250,23 @@ func (l *learner) release(next learnerStage, out []Action) []Action {
 
 // leaderInfo hears the epoch. Our promise to follow nobody of a lower one is durable before it is told.
 func (l *learner) leaderInfo(p *wire.Packet, out []Action) []Action {
+	var info wire.LeaderInfo
 	epoch := p.Zxid.Epoch()
-	switch {
+	switch r := wire.NewReader(p.Data); {
 	case p.Type == wire.PacketNewLeader:
 		l.p.quit("server %d speaks a protocol older than ZAB 1.0", l.leader)
 		return out
-	case p.Type != wire.PacketLeaderInfo || epoch <= 0 || epoch > int64(^uint32(0)>>1):
-		l.p.quit("server %d: %v %v, want LEADERINFO", l.leader, p.Type, p.Zxid)
-		return out
+	case p.Type != wire.PacketLeaderInfo || info.Decode(&r) != nil || epoch <= 0 || epoch >= math.MaxInt32:
+		return l.refuse(p, out)
 	case epoch < int64(l.p.epochs.Accepted) && !l.p.is(OldEpochFollowed):
 		l.p.quit("server %d leads epoch %d, and we have promised %d", l.leader, epoch, l.p.epochs.Accepted)
 		return out
 	}
 	l.epoch = uint32(epoch)
-	if l.epoch <= l.p.epochs.Accepted {
+	if l.epoch < l.p.epochs.Accepted { // only where a bug is wanted
+		return l.ackEpoch(int32(l.p.epochs.Current), out)
+	}
+	if l.epoch == l.p.epochs.Accepted {
 		return l.ackEpoch(-1, out)
 	}
 	l.stage = accepting
@@ -273,28 +297,50 @@ func (l *learner) ackEpoch(current int32, out []Action) []Action {
 	return l.send(wire.Packet{Type: wire.PacketAckEpoch, Zxid: last, Data: ack.Append(nil)}, l.p.history.Last(), need, out)
 }
 
-// offer hears how we come to have the leader's history. The zxid of a DIFF is news, and no more (B-06).
+// offer hears how we come to have the leader's history.
 func (l *learner) offer(p *wire.Packet, out []Action) []Action {
-	last := l.p.history.Last()
 	switch {
-	case p.Type == wire.PacketDiff && !l.forced:
-		l.stage = replaying
-		l.committed, l.acked = last, last
-		return out
-	case p.Type == wire.PacketTrunc && !l.forced:
-		z := p.Zxid
-		if !l.p.history.Has(z) || z < l.p.committed {
-			l.fail("server %d wants us to drop all behind %v; we have %v, committed up to %v", l.leader, z, &l.p.history, l.p.committed)
-			return out
-		}
-		l.committed, l.acked = z, z
-		l.stage = cutting
-		return l.p.truncate(z, out)
 	case p.Type == wire.PacketSnap:
 		l.stage, l.snap = receiving, true
 		return out
+	case p.Type == wire.PacketDiff && !l.forced:
+		return l.diff(p.Zxid, out)
+	case p.Type == wire.PacketTrunc && !l.forced:
+		return l.trunc(p.Zxid, out)
 	}
-	l.p.quit("server %d: %v %v, want to be synchronized", l.leader, p.Type, p.Zxid)
+	return l.refuse(p, out)
+}
+
+// diff begins to continue our history. All of it is the leader's too. The zxid is news, and no more (B-06).
+func (l *learner) diff(z wire.Zxid, out []Action) []Action {
+	if last := l.p.history.Last(); z > last && l.p.is(DiffAdvances) {
+		l.p.history.Reset(z)
+		l.p.durable = z
+	}
+	l.stage, l.committed = replaying, l.p.history.Last()
+	return out
+}
+
+// trunc drops what the leader does not have. It names a transaction that both have. Java's leaders may name
+// another, and its learners then keep what is before that, with a hole behind it.
+func (l *learner) trunc(z wire.Zxid, out []Action) []Action {
+	switch h := &l.p.history; {
+	case z < l.p.committed:
+		// Java's leaders do this too, for a moment, while they have committed and not yet applied what we
+		// have already.
+		l.p.quit("server %d wants us to drop all behind %v, and we know that %v is committed", l.leader, z, l.p.committed)
+		return out
+	case !h.Has(z):
+		l.fail("server %d wants us to drop all behind %v, and we do not have that in %v", l.leader, z, h)
+		return out
+	}
+	l.stage, l.committed = cutting, z
+	out = l.p.truncate(z, out)
+	if l.p.is(TruncUnsynced) {
+		l.p.history.TruncateTo(z)
+		l.p.durable = z
+		l.stage = replaying
+	}
 	return out
 }
 
@@ -304,8 +350,7 @@ func (l *learner) received(z wire.Zxid, out []Action) []Action {
 		return out
 	}
 	l.p.received.Reset(z)
-	l.committed, l.acked = z, z
-	l.stage = replaying
+	l.stage, l.committed = replaying, z
 	l.wait()
 	return out
 }
@@ -322,70 +367,95 @@ func (l *learner) tail() *History {
 func (l *learner) take(p *wire.Packet, out []Action) []Action {
 	switch p.Type {
 	case wire.PacketProposal:
-		return l.propose(p.Zxid, p.Data, out)
-	case wire.PacketCommit, wire.PacketCommitAndActivate:
+		return l.propose(p, p.Data, out)
+	case wire.PacketCommit:
+		return l.commit(p.Zxid, out)
+	case wire.PacketCommitAndActivate:
+		var q wire.CommitAndActivate
+		if r := wire.NewReader(p.Data); q.Decode(&r) != nil {
+			return l.refuse(p, out)
+		}
 		return l.commit(p.Zxid, out)
 	case wire.PacketInform:
-		return l.inform(p.Zxid, p.Data, out)
+		return l.inform(p, p.Data, out)
 	case wire.PacketInformAndActivate:
 		var q wire.InformAndActivate
 		if r := wire.NewReader(p.Data); q.Decode(&r) != nil {
-			l.p.quit("server %d: an INFORMANDACTIVATE that cannot be read", l.leader)
-			return out
+			return l.refuse(p, out)
 		}
-		return l.inform(p.Zxid, q.Txn, out)
+		return l.inform(p, q.Txn, out)
 	case wire.PacketNewLeader:
-		return l.newLeader(p.Zxid, out)
+		return l.newLeader(p, out)
 	case wire.PacketUpToDate:
-		return l.upToDate(out)
+		return l.upToDate(p, out)
+	case wire.PacketPing, wire.PacketRevalidate, wire.PacketSync:
+		return l.answer(p, out)
 	}
-	if l.stage != serving {
-		return out // a PING is answered when we serve (B-22: nothing overtakes the ack of NEWLEADER)
+	if p.Type > wire.PacketInformAndActivate {
+		return out // of a later release, perhaps: Java's learners pass over it too
 	}
-	switch p.Type {
-	case wire.PacketPing:
+	return l.refuse(p, out)
+}
+
+// answer takes what has to do with clients and with being there. Before we serve there are no clients, and
+// nothing may overtake the ack of NEWLEADER (B-22).
+func (l *learner) answer(p *wire.Packet, out []Action) []Action {
+	var q wire.RevalidateReply
+	switch r := wire.NewReader(p.Data); {
+	case l.stage != serving:
+		return out
+	case p.Type == wire.PacketPing:
 		return append(out, Action{Kind: ActionPong, Link: l.link, Packet: *p})
-	case wire.PacketRevalidate:
-		return append(out, Action{Kind: ActionRevalidated, Link: l.link, Packet: *p})
-	case wire.PacketSync:
+	case p.Type == wire.PacketSync:
 		return append(out, Action{Kind: ActionSynced, Link: l.link})
+	case q.Decode(&r) != nil:
+		return l.refuse(p, out)
 	}
-	return out // of a later release, perhaps
+	return append(out, Action{Kind: ActionRevalidated, Link: l.link, Packet: *p})
 }
 
 // propose logs a transaction, if it continues what we have. Java's learners do not look, and Java's leaders
 // have sent lists with holes (B-07, B-15, B-17, B-18).
-func (l *learner) propose(z wire.Zxid, txn []byte, out []Action) []Action {
-	h := l.tail()
+func (l *learner) propose(p *wire.Packet, txn []byte, out []Action) []Action {
+	h, z := l.tail(), p.Zxid
 	var head wire.TxnHeader
-	r := wire.NewReader(txn)
-	switch {
+	switch r := wire.NewReader(txn); {
 	case head.Decode(&r) != nil || head.Zxid != z:
-		l.p.quit("server %d: proposal %v has a transaction that cannot be read, or another's", l.leader, z)
+		return l.refuse(p, out)
+	case l.shown(z):
 		return out
-	case l.snap && z <= h.Base():
-		return out // a snapshot is at least as new as the packet before it says
-	case !Follows(h.Last(), z) && !(l.p.is(HoleAccepted) && z > h.Last()):
+	case Follows(h.Last(), z):
+	case l.p.is(HoleAccepted) && z > h.Last():
+		h.Reset(z - 1)
+		l.committed = z - 1
+	default:
 		l.fail("server %d proposes %v behind %v: there is a hole", l.leader, z, h.Last())
 		return out
 	}
-	if l.p.is(HoleAccepted) && !Follows(h.Last(), z) {
-		h.Reset(z - 1)
-	}
 	h.Append(z)
-	return append(out, Action{Kind: ActionAppend, Zxid: z, Packet: wire.Packet{Data: txn}})
+	out = append(out, Action{Kind: ActionAppend, Zxid: z, Packet: wire.Packet{Data: txn}})
+	if l.p.is(AckUnsynced) && l.stage == serving {
+		out = l.ack(out)
+	}
+	return out
+}
+
+// shown says whether a received snapshot shows a transaction: its stream is at least as new as its packet
+// says, and what is sent behind it may begin earlier.
+func (l *learner) shown(z wire.Zxid) bool {
+	return (l.snap || l.p.is(DiffAdvances)) && l.stage < joined && z <= l.tail().Base()
 }
 
 // commit hears that a transaction is committed; they come in order. Before UPTODATE that is only noted:
 // the leader may not have its quorum yet.
 func (l *learner) commit(z wire.Zxid, out []Action) []Action {
-	h := l.tail()
-	if l.snap && z <= h.Base() && l.stage < joined {
+	if l.shown(z) {
 		return out
 	}
+	h := l.tail()
 	next, ok := h.Next(l.committed)
 	if !ok || next != z {
-		l.fail("server %d commits %v, and the next is %v (of %v)", l.leader, z, next, h)
+		l.fail("server %d commits %v behind %v, of %v", l.leader, z, l.committed, h)
 		return out
 	}
 	l.committed = z
@@ -395,36 +465,46 @@ func (l *learner) commit(z wire.Zxid, out []Action) []Action {
 	return out
 }
 
-// inform is a proposal and its commit in one: for observers (B-23: they get both kinds).
-func (l *learner) inform(z wire.Zxid, txn []byte, out []Action) []Action {
-	if out = l.propose(z, txn, out); l.p.over != "" {
+// inform is a proposal and its commit in one, for observers. They get both kinds, and from some leaders the
+// proposal alone, while it is outstanding, before both (B-23).
+func (l *learner) inform(p *wire.Packet, txn []byte, out []Action) []Action {
+	if p.Zxid <= l.committed || !l.tail().Has(p.Zxid) {
+		out = l.propose(p, txn, out)
+	}
+	if l.p.over != "" {
 		return out
 	}
-	return l.commit(z, out)
+	return l.commit(p.Zxid, out)
 }
 
 // newLeader hears that the leader's history is complete. It is ours, and acknowledged, when it is on our
-// disk, and the epoch behind it (B-01, B-02).
-func (l *learner) newLeader(z wire.Zxid, out []Action) []Action {
-	if l.stage != replaying || z != epochZxid(l.epoch) {
-		l.p.quit("server %d: NEWLEADER %v, want that of epoch %d, once", l.leader, z, l.epoch)
-		return out
+// disk, and the epoch behind it (B-01, B-02). Its data is the configuration, which is read from where
+// reconfigurations are.
+func (l *learner) newLeader(p *wire.Packet, out []Action) []Action {
+	if l.stage != replaying || p.Zxid != epochZxid(l.epoch) {
+		return l.refuse(p, out)
 	}
-	l.stage, l.settle = settling, l.tail().Last()
+	l.stage, l.settle, l.acked = settling, l.tail().Last(), l.committed
 	if l.snap {
 		return l.install(out)
 	}
 	return l.durable(out)
 }
 
-// install makes what was received ours. The snapshot shows what its leader knew to be committed, which may
-// be less than we know. What it says of commits behind that counts from UPTODATE on, here as elsewhere: it
-// may never get its quorum, and what is in the tree cannot be truncated.
+// install makes what was received ours. What the leader says of commits behind its snapshot counts from
+// UPTODATE on, here as elsewhere: it may never get its quorum, and what is in the tree cannot be truncated.
+//
+// But the snapshot of a Java leader that serves shows something of what was committed while it was written
+// (B-03), and is no state before all of that is applied. Such commits are of its own epoch, in which nobody
+// proposes without a quorum; ours shows less than what we know, at times.
 func (l *learner) install(out []Action) []Action {
 	h := &l.p.received
 	at := max(h.Base(), l.p.committed)
-	if !h.Has(at) {
-		l.p.quit("server %d does not have %v, which we know to be committed, in %v", l.leader, at, h)
+	if l.committed.Epoch() == int64(l.epoch) {
+		at = max(at, l.committed)
+	}
+	if !h.Has(at) || l.committed < at {
+		l.p.quit("server %d does not have %v, which we know to be committed, in %v", l.leader, l.p.committed, h)
 		return out
 	}
 	l.stage = installing
@@ -436,36 +516,34 @@ func (l *learner) installed(out []Action) []Action {
 	if l.stage != installing {
 		return out
 	}
-	l.snap = false
-	l.acked = l.p.committed
-	l.stage = settling
-	out = l.durable(out)
-	if l.stage == settling || l.stage == adopting || l.stage == joined {
-		out = l.release(l.stage, out)
-	}
-	return out
+	l.stage, l.snap = settling, false
+	return l.durable(out)
 }
 
 // durable goes on when our log is on the disk: with NEWLEADER, or with the acks of proposals.
 func (l *learner) durable(out []Action) []Action {
 	switch l.stage {
 	case settling:
-		if l.p.durable < l.settle && !l.p.is(NewLeaderUnsynced) && !l.p.is(EpochBeforeHistory) {
-			return out
+		if l.settled() || l.p.is(EpochBeforeHistory) {
+			return l.adopt(out)
 		}
-		return l.adopt(out)
+	case adopting:
+		return l.saved(out)
 	case serving:
 		return l.ack(out)
 	}
 	return out
 }
 
+// settled says whether what we had at NEWLEADER is on the disk.
+func (l *learner) settled() bool { return l.p.durable >= l.settle || l.p.is(NewLeaderUnsynced) }
+
 // adopt makes the leader's epoch the one that our history is of.
 func (l *learner) adopt(out []Action) []Action {
-	if l.p.epochs.Current == l.epoch {
-		return l.ackNewLeader(out)
-	}
 	l.stage = adopting
+	if l.p.epochs.Current == l.epoch {
+		return l.saved(out)
+	}
 	return l.p.save(Epochs{Accepted: max(l.epoch, l.p.saving.Accepted), Current: l.epoch}, out)
 }
 
@@ -474,7 +552,7 @@ func (l *learner) saved(out []Action) []Action {
 	switch {
 	case l.stage == accepting && l.p.epochs.Accepted == l.epoch:
 		return l.ackEpoch(int32(l.p.epochs.Current), out)
-	case l.stage == adopting && l.p.epochs.Current == l.epoch:
+	case l.stage == adopting && l.p.epochs.Current == l.epoch && l.settled():
 		return l.ackNewLeader(out)
 	}
 	return out
@@ -484,37 +562,46 @@ func (l *learner) saved(out []Action) []Action {
 func (l *learner) ackNewLeader(out []Action) []Action {
 	l.stage = joined
 	l.wait()
-	after, need := l.settle, Epochs{Accepted: l.epoch, Current: l.epoch}
-	if l.p.is(NewLeaderUnsynced) || l.p.is(EpochBeforeHistory) {
+	after := l.settle
+	if l.p.is(NewLeaderUnsynced) {
 		after = 0
 	}
-	return l.send(wire.Packet{Type: wire.PacketAck, Zxid: epochZxid(l.epoch)}, after, need, out)
+	return l.send(wire.Packet{Type: wire.PacketAck, Zxid: epochZxid(l.epoch)}, after, l.adopted(), out)
 }
 
+// adopted is what is in the record once the leader's epoch is ours.
+func (l *learner) adopted() Epochs { return Epochs{Accepted: l.epoch, Current: l.epoch} }
+
 // upToDate lets us serve. What the leader's history implies is committed now, and not before.
-func (l *learner) upToDate(out []Action) []Action {
+func (l *learner) upToDate(p *wire.Packet, out []Action) []Action {
 	if l.stage != joined {
-		l.p.quit("server %d: UPTODATE out of turn", l.leader)
-		return out
+		return l.refuse(p, out)
 	}
 	l.stage = serving
 	l.wait()
 	l.p.election.established(l.epoch)
 	out = l.p.commit(l.committed, out)
-	out = l.send(wire.Packet{Type: wire.PacketAck, Zxid: epochZxid(l.epoch)}, 0, Epochs{Current: l.epoch}, out)
+	out = l.send(wire.Packet{Type: wire.PacketAck, Zxid: epochZxid(l.epoch)}, l.settle, l.adopted(), out)
 	out = append(out, Action{Kind: ActionServe, Link: l.link, Epoch: l.epoch})
-	l.acked = max(l.acked, l.committed)
 	return l.ack(out)
 }
 
-// ack acknowledges what is durable, one by one, for Java's leaders count each. Observers have no say.
+// ack acknowledges what is durable and was not committed at NEWLEADER, one by one, for Java's leaders count
+// and time each. Observers have no say.
 func (l *learner) ack(out []Action) []Action {
 	if l.p.state == Observing {
 		return out
 	}
-	to := l.p.durable
+	to, unsynced := l.p.durable, l.p.is(AckUnsynced)
+	if unsynced {
+		to = l.p.history.Last()
+	}
 	for z, ok := l.p.history.Next(l.acked); ok && z <= to; z, ok = l.p.history.Next(z) {
-		out = l.send(wire.Packet{Type: wire.PacketAck, Zxid: z}, z, Epochs{}, out)
+		after := z
+		if unsynced {
+			after = 0
+		}
+		out = l.send(wire.Packet{Type: wire.PacketAck, Zxid: z}, after, Epochs{}, out)
 		l.acked = z
 	}
 	return out

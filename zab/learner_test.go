@@ -57,7 +57,7 @@ func TestWhatIsInstalledIsKnownToBeCommitted(t *testing.T) {
 			h.Append(z)
 		}
 		_, step := following(t, Recovered{History: h, Committed: c.known, Epochs: Epochs{1, 1}})
-		step(fromLeader(wire.PacketLeaderInfo, 2<<32, nil))
+		step(fromLeader(wire.PacketLeaderInfo, 2<<32, (&wire.LeaderInfo{ProtocolVersion: wire.ProtocolVersion}).Append(nil)))
 		step(Event{Kind: EventEpochsSaved, Epochs: Epochs{2, 1}})
 		step(fromLeader(wire.PacketSnap, 0x100000002, nil))
 		step(Event{Kind: EventSnapshotReceived, Link: 7, Zxid: 0x100000002})
@@ -80,7 +80,7 @@ func TestASnapshotIsForcedOnce(t *testing.T) {
 	h.Append(0x100000001)
 	p, step := following(t, Recovered{History: h, Epochs: Epochs{1, 1}})
 	p.forceSnap = true
-	step(fromLeader(wire.PacketLeaderInfo, 2<<32, nil))
+	step(fromLeader(wire.PacketLeaderInfo, 2<<32, (&wire.LeaderInfo{ProtocolVersion: wire.ProtocolVersion}).Append(nil)))
 	acts := step(Event{Kind: EventEpochsSaved, Epochs: Epochs{2, 1}})
 	if want := (&wire.AckEpoch{Epoch: -1}).Append(nil); acts[0].Packet.Zxid != 3<<32 || !bytes.Equal(acts[0].Packet.Data, want) {
 		t.Errorf("forced: got ACKEPOCH %v %x, want %v %x", acts[0].Packet.Zxid, acts[0].Packet.Data, wire.Zxid(3<<32), want)
@@ -88,7 +88,7 @@ func TestASnapshotIsForcedOnce(t *testing.T) {
 	step(Event{Kind: EventLost, Link: 7})
 	p.take(Vote{Leader: 3}, nil)
 	step(Event{Kind: EventDialed, Link: 7})
-	acts = step(fromLeader(wire.PacketLeaderInfo, 3<<32, nil))
+	acts = step(fromLeader(wire.PacketLeaderInfo, 3<<32, (&wire.LeaderInfo{ProtocolVersion: wire.ProtocolVersion}).Append(nil)))
 	acts = append(acts, step(Event{Kind: EventEpochsSaved, Epochs: Epochs{3, 1}})...)
 	if got := acts[len(acts)-1].Packet; got.Zxid != 0x100000001 {
 		t.Errorf("the next time: got ACKEPOCH %v, want %v", got.Zxid, wire.Zxid(0x100000001))

@@ -75,8 +75,10 @@ func (p *Peer) Step(ev Event, out []Action) []Action {
 		p.epochs = ev.Epochs
 	case EventTruncated:
 		p.diskJobs--
-		p.history.TruncateTo(ev.Zxid)
-		p.durable = ev.Zxid
+		if !p.is(TruncUnsynced) {
+			p.history.TruncateTo(ev.Zxid)
+			p.durable = ev.Zxid
+		}
 	case EventInstalled:
 		p.diskJobs--
 		p.installed(ev.Zxid)
