@@ -233,7 +233,9 @@ func (s *server) install(z wire.Zxid) {
 	}
 	if s.w.runnerHas(installInSteps) {
 		s.disk.add(job{kind: jobInstall, to: at, floor: at})
-		s.disk.add(job{kind: jobAppend, to: s.kept})
+		if at != s.kept {
+			s.disk.add(job{kind: jobAppend, to: s.kept})
+		}
 	} else {
 		s.disk.add(job{kind: jobInstall, to: s.kept, floor: at})
 	}

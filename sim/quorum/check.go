@@ -196,6 +196,9 @@ func (g *ghost) acksEpoch(e *end, p *wire.Packet) {
 	if err := ack.Decode(&r); err != nil {
 		g.w.fail("J-10: ACKEPOCH of %d: %v", s.id, err)
 	}
+	if img.epochs.Accepted > t.epoch {
+		g.w.fail("Z2: server %d acknowledges epoch %d, and has promised not to: %+v", s.id, t.epoch, img.epochs)
+	}
 	if img.epochs.Accepted < t.epoch {
 		g.w.fail("Z12: server %d acknowledges epoch %d, and its disk has %+v", s.id, t.epoch, img.epochs)
 	}

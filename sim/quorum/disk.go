@@ -62,6 +62,12 @@ func (d *disk) next() {
 	d.takes(func() {
 		j := d.jobs[0]
 		d.jobs, d.busy = d.jobs[1:], false
+		if w := d.s.w; !w.calm && w.dice.chance(w.plan.midJob) {
+			w.hit(markCrashBehindJob)
+			d.apply(j)
+			w.crash(d.s) // it is on the disk, and nobody knows
+			return
+		}
 		d.done(j)
 		d.next()
 	})

@@ -31,6 +31,7 @@ const (
 	markKill
 	markPowerCut
 	markCrashInMidStep
+	markCrashBehindJob
 	markTornBatch
 	markTailForgotten
 	markEpochForgotten
@@ -83,6 +84,7 @@ var markNames = [numMarks]string{
 	markKill:                         "kill",
 	markPowerCut:                     "power cut",
 	markCrashInMidStep:               "crash between two actions",
+	markCrashBehindJob:               "crash between two jobs of the disk",
 	markTornBatch:                    "batch torn by a crash",
 	markTailForgotten:                "unsynced tail lost in a crash",
 	markEpochForgotten:               "unsynced epochs lost in a crash",

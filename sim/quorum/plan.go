@@ -36,7 +36,7 @@ type plan struct {
 
 	crashEvery, pauseEvery, partEvery, cutEvery, stuckEvery, snapEvery int64 // means; 0 is never
 
-	powerCut, midStep, staysDown, atOnce           float64
+	powerCut, midStep, midJob, staysDown, atOnce   float64
 	isolate, split, bridge, oneWay, flap           float64 // weights of partitions
 	partLength, downLength, pauseLength, stuckTime int64
 	halfOpen, hangs, refuses, lostVotes, holes     float64
@@ -98,6 +98,9 @@ func newPlan(d dice) plan {
 	}
 	if d.chance(0.4) {
 		p.lostVotes = 0.3 * d.Float64()
+	}
+	if d.chance(0.2) {
+		p.midJob = 0.01 * d.Float64()
 	}
 	if d.chance(0.2) {
 		p.holes = 0.1 * d.Float64()
