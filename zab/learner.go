@@ -500,12 +500,12 @@ func (l *learner) newLeader(p *wire.Packet, out []Action) []Action {
 func (l *learner) install(out []Action) []Action {
 	h := &l.p.received
 	at := max(h.Base(), l.p.committed)
-	if l.committed.Epoch() == int64(l.epoch) {
-		at = max(at, l.committed)
-	}
-	if !h.Has(at) || l.committed < at {
-		l.p.quit("server %d does not have %v, which we know to be committed, in %v", l.leader, l.p.committed, h)
+	if !h.Has(at) || at > l.committed {
+		l.p.quit("server %d does not have %v, which we know to be committed, in %v", l.leader, at, h)
 		return out
+	}
+	if l.committed.Epoch() == int64(l.epoch) {
+		at = l.committed
 	}
 	l.stage = installing
 	return l.p.install(at, out)
