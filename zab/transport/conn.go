@@ -121,7 +121,7 @@ func (c *conn) receive(payload []byte) {
 		return
 	default:
 	}
-	note.Config = slices.Clone(note.Config)
+	note.Config = slices.Clone(note.Config) // whoever keeps it does not keep the buffer
 	c.p.e.cfg.Receive(c.p.id, note)
 }
 

@@ -268,6 +268,11 @@ func TestAVoteOfTheGreatestLengthArrives(t *testing.T) {
 	s.gets(3, 2)
 	n.Config = append(n.Config, 0)
 	s.Send(3, n) // too long: not sent
+	s.mu.Lock()
+	if p := s.peers[3]; p.pending != nil || p.last != nil {
+		t.Error("a vote that nobody would read is sent")
+	}
+	s.mu.Unlock()
 	s.Send(3, ballot(4))
 	l.hearsVote(4)
 }
@@ -373,6 +378,7 @@ func TestStrangersAreForgotten(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	s := newStation(t, 2, func(cfg *Config) {
+		cfg.GreetingTimeout, cfg.DialTimeout = time.Hour, time.Hour // it waits for none of them
 		real, hangs := (&net.Dialer{}).DialContext, cfg.View.Member(0).Peers[0].Election().String()
 		cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr == hangs {
@@ -404,21 +410,46 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// deaf is a listener that nobody connects to.
-type deaf struct{ closed chan struct{} }
+// pipes is a listener whose callers come through net.Pipe.
+type pipes struct {
+	callers chan net.Conn
+	closed  chan struct{}
+}
 
-func newDeaf() *deaf { return &deaf{make(chan struct{})} }
+func newPipes() *pipes { return &pipes{make(chan net.Conn), make(chan struct{})} }
 
-func (d *deaf) Accept() (net.Conn, error) { <-d.closed; return nil, net.ErrClosed }
-func (d *deaf) Close() error              { close(d.closed); return nil }
-func (d *deaf) Addr() net.Addr            { return &net.TCPAddr{} }
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.callers:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// knock greets as a smaller server does, which is hung up on.
+func (p *pipes) knock(t *testing.T, id zab.ServerID) {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	p.callers <- theirs
+	if _, err := ours.Write(hello(id)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := ours.Read(make([]byte, 1)); err == nil {
+		t.Errorf("heard %d bytes", n)
+	}
+}
 
 // bubble returns the config of server 2 for a test with synthetic time.
 func bubble(t *testing.T) Config {
 	addrs := map[zab.ServerID]zab.Addr{1: {Host: "zoo1", Port: 3888}, 2: {Host: "zoo2", Port: 3888}, 3: {Host: "zoo3", Port: 3888}}
 	return Config{
 		ID: 2, Addrs: []zab.Addr{addrs[2]}, View: viewOf(t, addrs), Receive: func(zab.ServerID, wire.Notification) {},
-		Listen: func(context.Context, string, string) (net.Listener, error) { return newDeaf(), nil },
+		Listen: func(context.Context, string, string) (net.Listener, error) { return newPipes(), nil },
 	}
 }
 
@@ -450,6 +481,179 @@ func TestPausesBetweenDialsGrowToASecond(t *testing.T) {
 			t.Errorf("dialed at %v ms, want %v", got, want)
 		}
 	})
+}
+
+// paused opens a port in a bubble, whose dials are counted and answered by far, and lets the pauses between
+// them grow.
+func paused(t *testing.T, far func() net.Conn) (e *Election, port *pipes, dials func() int) {
+	t.Helper()
+	cfg, n := bubble(t), atomic.Int32{}
+	port = newPipes()
+	cfg.Listen = func(context.Context, string, string) (net.Listener, error) { return port, nil }
+	cfg.Dial = func(_ context.Context, _, addr string) (net.Conn, error) {
+		if addr != "zoo1:3888" {
+			return nil, errors.New("refused")
+		}
+		n.Add(1)
+		if c := far(); c != nil {
+			return c, nil
+		}
+		return nil, errors.New("refused")
+	}
+	e, err := Listen(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		e.Send(1, ballot(1))
+		time.Sleep(100 * time.Millisecond)
+	}
+	return e, port, func() int { synctest.Wait(); return int(n.Load()) }
+}
+
+func TestAKnockEndsThePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, port, dials := paused(t, func() net.Conn { return nil })
+		defer e.Close()
+		e.Send(1, ballot(1))
+		before := dials() // the next waits for the end of a pause of a second
+		port.knock(t, 1)
+		if n := dials() - before; n != 1 {
+			t.Errorf("%d dials after a knock, want 1 at once", n)
+		}
+		time.Sleep(2 * maxPause)
+		e.Send(1, ballot(1))
+		before = dials() // that was one; there is a pause, and nobody waits for its end
+		port.knock(t, 1)
+		if n := dials() - before; n != 1 {
+			t.Errorf("%d dials after a knock in a pause, want 1 at once", n)
+		}
+		before = dials()
+		for range 2000 {
+			port.knock(t, 1)
+			time.Sleep(time.Millisecond)
+		}
+		if n := dials() - before; n > 10 {
+			t.Errorf("%d dials in two seconds of knocks", n)
+		}
+	})
+}
+
+// TestAKnockThatComesWhileWeDialIsAnswered: just when a dial has led to a connection, the other side says
+// that it knows of none.
+func TestAKnockThatComesWhileWeDialIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, port, dials := paused(t, func() net.Conn {
+			time.Sleep(time.Second)
+			return nil
+		})
+		defer e.Close()
+		time.Sleep(5 * time.Second)
+		before := dials()
+		e.Send(1, ballot(1))
+		time.Sleep(10 * time.Millisecond)
+		port.knock(t, 1)
+		time.Sleep(5 * time.Second)
+		if n := dials() - before; n != 2 {
+			t.Errorf("%d dials, want one more after that in which it knocked", n)
+		}
+	})
+}
+
+// TestNobodyKnocksWhereThereIsAConnection: a knock would end it.
+func TestNobodyKnocksWhereThereIsAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, port, dials := bubble(t), newPipes(), 0
+		cfg.Listen = func(context.Context, string, string) (net.Listener, error) { return port, nil }
+		cfg.Dial = func(context.Context, string, string) (net.Conn, error) {
+			dials++
+			return nil, errors.New("refused")
+		}
+		e, err := Listen(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		e.Send(3, ballot(1))
+		synctest.Wait()
+		e.Send(3, ballot(2)) // waits for the end of a pause; meanwhile 3 comes by itself
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		port.callers <- theirs
+		if _, err := ours.Write(hello(3)); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = ours.Read(make([]byte, 1000)) }()
+		time.Sleep(time.Minute)
+		if dials != 1 {
+			t.Errorf("%d dials, want 1", dials)
+		}
+	})
+}
+
+func TestAConnectionEndsTheGrowthOfPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var theirs net.Conn
+		up := false
+		e, _, dials := paused(t, func() net.Conn {
+			mu.Lock()
+			defer mu.Unlock()
+			if !up {
+				return nil
+			}
+			ours, other := net.Pipe()
+			theirs = other
+			return ours
+		})
+		defer e.Close()
+		mu.Lock()
+		up = true
+		mu.Unlock()
+		time.Sleep(maxPause)
+		e.Send(1, ballot(1))
+		before := dials()
+		for range 2 { // the greeting, and the vote
+			if _, err := theirs.Read(make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		theirs.Close()
+		synctest.Wait()
+		e.Send(1, ballot(1))
+		time.Sleep(minPause + time.Millisecond)
+		if n := dials() - before; n != 1 {
+			t.Errorf("%d dials within %v after a connection was lost, want 1", n, minPause)
+		}
+	})
+}
+
+func TestAServerThatLeftTheViewIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := bubble(t)
+		cfg.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("refused") }
+		e, err := Listen(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		e.Send(1, ballot(1))
+		e.Send(3, ballot(1))
+		synctest.Wait()
+		e.SetViews(viewOf(t, map[zab.ServerID]zab.Addr{3: {Host: "zoo3", Port: 3888}}), nil)
+		if e.peers[1] != nil || e.peers[3] == nil {
+			t.Errorf("peers %v, want 3 only", e.peers)
+		}
+	})
+}
+
+func TestAVoteIsForTheLatestConnection(t *testing.T) {
+	p := &peer{e: &Election{}, pending: []byte{1}}
+	old := newConn(p, nil)
+	p.conn = newConn(p, nil)
+	if old.next() != nil || p.conn.next() == nil {
+		t.Error("the connection that was replaced took the vote")
+	}
 }
 
 func TestNobodyIsDialedButToSend(t *testing.T) {
@@ -551,7 +755,7 @@ func TestBindIsTriedAgain(t *testing.T) {
 					if tries++; tries <= tt.busy {
 						return nil, errors.New("address already in use")
 					}
-					return newDeaf(), nil
+					return newPipes(), nil
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -655,9 +859,7 @@ func TestServersOfOursFindTogether(t *testing.T) {
 	})
 	for id, s := range stations {
 		for to := range stations {
-			if id != to && !s.connected(to) {
-				t.Errorf("%v has no connection to %d", s, to)
-			}
+			eventually(t, fmt.Sprintf("%v has a connection to %d", s, to), func() bool { return id == to || s.connected(to) })
 		}
 	}
 	if n := dials.Load(); n > 10*servers*servers {

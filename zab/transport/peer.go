@@ -25,6 +25,7 @@ type peer struct {
 	dialed  time.Time     // when the last dial ended
 	pause   time.Duration // from then to the next
 	knock   time.Time     // when a knock last ended a pause
+	back    bool          // it has knocked since the dial began
 	failing bool          // the last dial failed, which was logged when it began
 }
 
@@ -49,6 +50,9 @@ func (p *peer) dial(addrs []zab.Addr) {
 		defer p.e.mu.Unlock()
 		p.dialing, p.dialed = false, time.Now()
 		p.pause = min(max(2*p.pause, minPause), maxPause)
+		if p.back && p.conn == nil {
+			p.dial(p.addrs)
+		}
 		p.forget()
 	})
 }
@@ -71,6 +75,7 @@ func (p *peer) wanted() []zab.Addr {
 	if p.conn != nil || p.e.closed {
 		return nil
 	}
+	p.back = false
 	return p.addrs
 }
 
@@ -187,6 +192,7 @@ func (p *peer) knocked(addrs []zab.Addr) {
 			}
 		}
 	}
+	p.back = true
 	p.dial(addrs)
 	p.forget()
 }
@@ -196,7 +202,7 @@ func (p *peer) keep(s net.Conn, rest []byte) {
 	if p.conn != nil {
 		p.conn.close()
 	}
-	p.pause, p.failing = 0, false
+	p.pause, p.failing, p.back = 0, false, false
 	if p.pending == nil {
 		p.pending = p.last
 	}
