@@ -3,6 +3,7 @@ package zab
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,14 +37,23 @@ func newPupil(t testing.TB, r Recovered, change ...func(*Config)) *pupil {
 
 func observing(c *Config) { c.ID = 4 }
 
-// connect makes it follow server 3, as if an election had said so.
+// elect tells it that server 3 leads, and 2 follows.
+func (s *pupil) elect() string {
+	vote := func(from ServerID, state State) Event {
+		return Event{Kind: EventNotification, From: from, Note: wire.Notification{
+			State: int32(state), Leader: 3, Round: 77, PeerEpoch: int64(s.saved.Accepted), Version: wire.NotificationVersion,
+		}}
+	}
+	return s.do(vote(2, Following), vote(3, Leading))
+}
+
+// connect makes it follow server 3.
 func (s *pupil) connect() {
 	s.t.Helper()
 	if s.p.State() != Looking || s.p.draining {
 		s.t.Fatalf("the learner is %v, and still writes: %v", s.p.State(), s.p.draining)
 	}
-	s.out = s.p.take(Vote{Leader: 3}, s.out[:0])
-	s.says(s.said(), "dial 3")
+	s.says(s.elect(), "dial 3")
 	want := "7: FOLLOWERINFO " + short(epochZxid(s.saved.Accepted))
 	if s.p.State() == Observing {
 		want = "7: OBSERVERINFO " + short(epochZxid(s.saved.Accepted))
@@ -188,6 +198,9 @@ func inPlace(z wire.Zxid) Event  { return Event{Kind: EventInstalled, Zxid: z} }
 
 // all returns events as a list.
 func all(events ...Event) []Event { return events }
+
+// and returns a list with more events behind it.
+func and(list []Event, more ...Event) []Event { return slices.Concat(list, more) }
 
 // turn is one step of a conversation: what happens, and what the learner says to it.
 type turn struct {
@@ -459,25 +472,25 @@ func TestNothingIsSaidBeforeItIsDurable(t *testing.T) {
 	}{
 		{"the promise, before ACKEPOCH", all(tellEpoch(2)), saved(2, 1), "7: ACKEPOCH 1.3"},
 		{"the log, before the epoch (B-02)",
-			append(joining, tellDiff(0), tellPropose(zx(1, 4)), tellCommit(zx(1, 4)), tellNewLeader(2)), durable(zx(1, 4)), "save 2/2"},
+			and(joining, tellDiff(0), tellPropose(zx(1, 4)), tellCommit(zx(1, 4)), tellNewLeader(2)), durable(zx(1, 4)), "save 2/2"},
 		{"the epoch, before the ACK of NEWLEADER",
-			append(joining, tellDiff(0), tellPropose(zx(1, 4)), tellNewLeader(2), durable(zx(1, 4))), saved(2, 2), "7: ACK 2.0"},
+			and(joining, tellDiff(0), tellPropose(zx(1, 4)), tellNewLeader(2), durable(zx(1, 4))), saved(2, 2), "7: ACK 2.0"},
 		{"what is proposed and not committed, too (B-01)",
-			append(joining, tellDiff(0), tellPropose(zx(1, 4)), tellNewLeader(2)), durable(zx(1, 4)), "save 2/2"},
+			and(joining, tellDiff(0), tellPropose(zx(1, 4)), tellNewLeader(2)), durable(zx(1, 4)), "save 2/2"},
 		{"the truncation, before the epoch",
-			append(joining, tellTrunc(zx(1, 2)), tellNewLeader(2)), cut(zx(1, 2)), "save 2/2"},
+			and(joining, tellTrunc(zx(1, 2)), tellNewLeader(2)), cut(zx(1, 2)), "save 2/2"},
 		{"the log behind a truncation",
-			append(joining, tellTrunc(zx(1, 2)), tellPropose(zx(1, 3)), tellNewLeader(2), cut(zx(1, 2))), durable(zx(1, 3)), "save 2/2"},
+			and(joining, tellTrunc(zx(1, 2)), tellPropose(zx(1, 3)), tellNewLeader(2), cut(zx(1, 2))), durable(zx(1, 3)), "save 2/2"},
 		{"the snapshot, before the epoch (B-13)",
-			append(joining, tellSnap(zx(1, 9)), streamed(zx(1, 9)), tellNewLeader(2)), inPlace(zx(1, 9)), "save 2/2"},
+			and(joining, tellSnap(zx(1, 9)), streamed(zx(1, 9)), tellNewLeader(2)), inPlace(zx(1, 9)), "save 2/2"},
 		{"the log behind a snapshot",
-			append(joining, tellSnap(zx(1, 9)), streamed(zx(1, 9)), tellPropose(zx(1, 10)), tellNewLeader(2), inPlace(zx(1, 9))), durable(zx(1, 10)), "save 2/2"},
+			and(joining, tellSnap(zx(1, 9)), streamed(zx(1, 9)), tellPropose(zx(1, 10)), tellNewLeader(2), inPlace(zx(1, 9))), durable(zx(1, 10)), "save 2/2"},
 		{"a proposal, before its ACK",
-			append(joining, tellDiff(0), tellNewLeader(2), saved(2, 2), tellUpToDate(), tellPropose(zx(2, 1))), durable(zx(2, 1)), "7: ACK 2.1"},
+			and(joining, tellDiff(0), tellNewLeader(2), saved(2, 2), tellUpToDate(), tellPropose(zx(2, 1))), durable(zx(2, 1)), "7: ACK 2.1"},
 		{"a proposal, before its ACK, although it is committed",
-			append(joining, tellDiff(0), tellNewLeader(2), saved(2, 2), tellUpToDate(), tellPropose(zx(2, 1)), tellCommit(zx(2, 1))), durable(zx(2, 1)), "7: ACK 2.1"},
+			and(joining, tellDiff(0), tellNewLeader(2), saved(2, 2), tellUpToDate(), tellPropose(zx(2, 1)), tellCommit(zx(2, 1))), durable(zx(2, 1)), "7: ACK 2.1"},
 		{"UPTODATE, before the ACK of a proposal (B-22)",
-			append(joining, tellDiff(0), tellNewLeader(2), tellPropose(zx(2, 1)), durable(zx(2, 1)), saved(2, 2)), tellUpToDate(),
+			and(joining, tellDiff(0), tellNewLeader(2), tellPropose(zx(2, 1)), durable(zx(2, 1)), saved(2, 2)), tellUpToDate(),
 			"commit 1.3; 7: ACK 2.0; 7: serve 2; 7: ACK 2.1"},
 	}
 	for _, tt := range tests {
