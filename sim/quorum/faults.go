@@ -50,7 +50,7 @@ func (w *world) crash(s *server) {
 		w.say(s, "kill")
 	}
 	w.crashes++
-	s.up, s.power, s.peer, s.crash = false, power, nil, -1
+	s.up, s.peer, s.crash = false, nil, -1
 	s.life++
 	s.inbox = nil
 	s.leading, s.serving = 0, 0

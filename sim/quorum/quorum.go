@@ -15,16 +15,15 @@ type Options struct {
 
 // Report is what a run was.
 type Report struct {
-	Seed      uint64
-	Hash      uint64 // of all events: equal for equal seeds
-	Txns      int    // chosen
-	Epochs    int    // that had a leader
-	Crashes   int
-	Virtual   time.Duration
-	Marks     [numMarks]int
-	Err       error // the promise that was broken
-	Trace     []string
-	ServerSec float64 // virtual seconds of all servers together
+	Seed    uint64
+	Hash    uint64 // of all events: equal for equal seeds
+	Txns    int    // chosen
+	Epochs  int    // that had a leader
+	Crashes int
+	Virtual time.Duration
+	Marks   [numMarks]int
+	Err     error // the promise that was broken
+	Trace   []string
 }
 
 // Run runs a seed.

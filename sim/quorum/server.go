@@ -17,8 +17,7 @@ type server struct {
 	disk   disk
 
 	up    bool
-	power bool // the machine is without power: nobody answers for it
-	life  int  // counts starts and ends: what belongs to an earlier one is dropped
+	life  int // counts starts and ends: what belongs to an earlier one is dropped
 	peer  *zab.Peer
 	clock int64 // ms; what its monotonic clock shows at the beginning of the run
 	crash int   // the next step ends in front of its nth action; -1: it does not
@@ -69,7 +68,7 @@ func (s *server) start() {
 	}
 	w := s.w
 	s.life++
-	s.up, s.power, s.pausedUntil, s.inbox, s.crash = true, false, 0, nil, -1
+	s.up, s.pausedUntil, s.inbox, s.crash = true, 0, nil, -1
 	img := &s.disk.image
 	s.base = img.log.at(max(img.floor.n, img.committed.n-w.plan.window))
 	s.end, s.line, s.applied, s.settled = img.log, img.committed, img.committed, img.committed
