@@ -285,9 +285,18 @@ type honest struct {
 	done      chan struct{}
 	latencies []time.Duration
 	err       error
+
+	elsewhere *honest // does the same on a server that nobody attacks: what it feels is the machine's fault
 }
 
 func beHonest(t *testing.T, s *harness.Server) *honest {
+	t.Helper()
+	h := workQuietly(t, s)
+	h.elsewhere = workQuietly(t, start(t, nil))
+	return h
+}
+
+func workQuietly(t *testing.T, s *harness.Server) *honest {
 	t.Helper()
 	h := &honest{t: t, s: s, stop: make(chan struct{}), done: make(chan struct{})}
 	c := open(t, s, 2000)
@@ -336,21 +345,30 @@ func (h *honest) end() {
 }
 
 // noticedNothing ends the honest session and checks that it was answered all the time, 99 of 100 times
-// within limit.
+// within limit, beside what the one elsewhere had to wait: both share cores and disk with the attack and
+// with whatever else the machine does.
 func (h *honest) noticedNothing(limit time.Duration) {
+	h.t.Helper()
+	p99, _ := h.result("honest session")
+	_, most := h.elsewhere.result("elsewhere")
+	if p99 > limit+most {
+		h.t.Errorf("the honest session's p99 is %v, want at most %v more than %v, the longest elsewhere", p99, limit, most)
+	}
+}
+
+// result ends the session and returns its 99th percentile and its longest wait.
+func (h *honest) result(name string) (p99, most time.Duration) {
 	h.t.Helper()
 	h.end()
 	if h.err != nil {
-		h.t.Fatalf("the honest session: %v\n%s", h.err, h.s.LogTail())
+		h.t.Fatalf("the %s: %v\n%s", name, h.err, h.s.LogTail())
 	}
 	slices.Sort(h.latencies)
 	n := len(h.latencies)
-	if n < 5 {
-		h.t.Fatalf("the honest session was answered %d times only", n)
+	if n == 0 {
+		h.t.Fatalf("the %s was never answered", name)
 	}
 	p50, p99, most := h.latencies[n/2], h.latencies[n*99/100], h.latencies[n-1]
-	h.t.Logf("honest session: %d requests, p50 %v, p99 %v, max %v", n, p50, p99, most)
-	if p99 > limit {
-		h.t.Errorf("the honest session's p99 is %v, want at most %v", p99, limit)
-	}
+	h.t.Logf("%s: %d requests, p50 %v, p99 %v, max %v", name, n, p50, p99, most)
+	return p99, most
 }
