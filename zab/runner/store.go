@@ -48,9 +48,10 @@ type Store interface {
 	// Keep keeps a transaction that came behind the received snapshot, for Install.
 	Keep(zxid wire.Zxid, txn []byte)
 	// Install applies what was kept up to zxid to the received snapshot and makes the result durable as
-	// ours, in one step for a crash, with the log that begins behind it; then it logs the rest of what
-	// was kept. The answers are EventInstalled with zxid, and EventDurable for the rest. Between the
-	// call and the answer there may be an Append.
+	// the state, with the rest of what was kept as the log behind it, in one step: after a crash there is
+	// all of it or what was there before. A snapshot whose tail is logged later would have taken back what
+	// this server had acknowledged, and a quorum may rely on. The answers are EventInstalled with zxid, and
+	// EventDurable for the rest. Between the call and the answer there are no others of the log.
 	Install(zxid wire.Zxid)
 	// Discard drops the received snapshot and what was kept.
 	Discard()
