@@ -51,7 +51,8 @@ type Store interface {
 	// the state, with the rest of what was kept as the log behind it, in one step: after a crash there is
 	// all of it or what was there before. A snapshot whose tail is logged later would have taken back what
 	// this server had acknowledged, and a quorum may rely on. The answers are EventInstalled with zxid, and
-	// EventDurable for the rest. Between the call and the answer there are no others of the log.
+	// EventDurable for the rest. Between the call and the answer there may be an Append, which belongs
+	// behind the rest.
 	Install(zxid wire.Zxid)
 	// Discard drops the received snapshot and what was kept.
 	Discard()
