@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race compat differential kill sim fuzz bench bench-compare lint vuln ci
+.PHONY: help run build test race edge compat differential kill sim fuzz bench bench-compare lint vuln ci
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ test: ## every test that needs nothing but Go
 	$(GO) test ./...
 
 race: ## the tests under the race detector, with the costly checks on
-	$(GO) test -race -tags invariants ./auth/... ./session/... ./slab/... ./snap/... ./tree/... ./vfs/... ./wal/... ./watch/... ./wire/... ./net/... ./server/... ./config/... ./admin/...
+	$(GO) test -race -tags invariants ./auth/... ./session/... ./slab/... ./snap/... ./tree/... ./vfs/... ./wal/... ./watch/... ./wire/... ./net/... ./server/... ./config/... ./admin/... ./zab/...
 
 edge: build ## the 135 edge-case facts, against paddock and against Apache's server
 	PADDOCK_BIN=$(CURDIR)/bin/paddock $(GO) test -count=1 ./test/edge
