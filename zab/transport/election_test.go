@@ -298,6 +298,7 @@ func TestOnlyTheLatestVoteIsKept(t *testing.T) {
 
 func TestADeadServerDelaysNobody(t *testing.T) {
 	var dials, most atomic.Int32
+	began := make(chan struct{}, 100)
 	s := newStation(t, 4, func(cfg *Config) {
 		real := (&net.Dialer{}).DialContext
 		dead := cfg.View.Member(1).Peers[0].Election().String()
@@ -307,6 +308,7 @@ func TestADeadServerDelaysNobody(t *testing.T) {
 			}
 			defer dials.Add(-1)
 			most.Store(max(most.Load(), dials.Add(1)))
+			began <- struct{}{}
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
@@ -324,6 +326,11 @@ func TestADeadServerDelaysNobody(t *testing.T) {
 	l := s.called(2)
 	l.hears(s.hello())
 	l.hearsVote(3)
+	select {
+	case <-began:
+	case <-time.After(patience):
+		t.Fatal("the dead server is never dialled")
+	}
 	if most.Load() != 1 {
 		t.Errorf("%d dials at once to one server, want 1", most.Load())
 	}
