@@ -166,7 +166,7 @@ func (a *academy) hear(act *Action) {
 
 func (a *academy) ack(z wire.Zxid) {
 	if z == zx(a.epoch, 0) {
-		if len(a.disk) < a.settled || !slices.Equal(a.disk, a.hist[:len(a.disk)]) || int64(a.saved.Current) != a.epoch {
+		if !a.hasHistory() || int64(a.saved.Current) != a.epoch {
 			a.t.Fatalf("acknowledges epoch %d with %v and %+v on its disk; the leader has %v", a.epoch, a.disk, a.saved, a.hist)
 		}
 		if !a.acked {
@@ -180,6 +180,13 @@ func (a *academy) ack(z wire.Zxid) {
 		a.t.Fatalf("acknowledges %v after %v with %v on its disk; the leader has %v", z, a.lastAck, a.disk, a.hist)
 	}
 	a.lastAck = z
+}
+
+// hasHistory says whether the learner's disk has what was committed in its synchronization, and nothing that
+// its leader does not have.
+func (a *academy) hasHistory() bool {
+	n := len(a.disk)
+	return a.settled <= n && n <= len(a.hist) && slices.Equal(a.disk, a.hist[:n])
 }
 
 // tell queues a packet for the learner.
@@ -343,6 +350,9 @@ func (a *academy) save() {
 		a.t.Skip()
 	}
 	a.saved, a.saves = a.saves[0], a.saves[1:]
+	if int64(a.saved.Current) == a.epoch && !a.hasHistory() {
+		a.t.Fatalf("is in epoch %d with %v on its disk; the leader has %v", a.epoch, a.disk, a.hist)
+	}
 	a.do(Event{Kind: EventEpochsSaved, Epochs: a.saved})
 }
 
