@@ -443,7 +443,7 @@ func (l *learner) propose(p *wire.Packet, txn []byte, out []Action) []Action {
 // shown says whether a received snapshot shows a transaction: its stream is at least as new as its packet
 // says, and what is sent behind it may begin earlier.
 func (l *learner) shown(z wire.Zxid) bool {
-	return (l.snap || l.p.is(DiffAdvances)) && l.stage < joined && z <= l.tail().Base()
+	return (l.snap || l.p.is(DiffAdvances)) && z <= l.tail().Base()
 }
 
 // commit hears that a transaction is committed; they come in order. Before UPTODATE that is only noted:
@@ -468,7 +468,7 @@ func (l *learner) commit(z wire.Zxid, out []Action) []Action {
 // inform is a proposal and its commit in one, for observers. They get both kinds, and from some leaders the
 // proposal alone, while it is outstanding, before both (B-23).
 func (l *learner) inform(p *wire.Packet, txn []byte, out []Action) []Action {
-	if p.Zxid <= l.committed || !l.tail().Has(p.Zxid) {
+	if !l.tail().Has(p.Zxid) {
 		out = l.propose(p, txn, out)
 	}
 	if l.p.over != "" {
@@ -513,9 +513,6 @@ func (l *learner) install(out []Action) []Action {
 
 // installed goes on when the received snapshot is our own.
 func (l *learner) installed(out []Action) []Action {
-	if l.stage != installing {
-		return out
-	}
 	l.stage, l.snap = settling, false
 	return l.durable(out)
 }
@@ -578,7 +575,6 @@ func (l *learner) upToDate(p *wire.Packet, out []Action) []Action {
 		return l.refuse(p, out)
 	}
 	l.stage = serving
-	l.wait()
 	l.p.election.established(l.epoch)
 	out = l.p.commit(l.committed, out)
 	out = l.send(wire.Packet{Type: wire.PacketAck, Zxid: epochZxid(l.epoch)}, l.settle, l.adopted(), out)
