@@ -193,7 +193,7 @@ func (l *learner) fail(format string, args ...any) {
 
 // dialed says who we are.
 func (l *learner) dialed(link Link, out []Action) []Action {
-	if l.stage != dialing || l.link != 0 {
+	if l.stage != dialing {
 		return append(out, Action{Kind: ActionClose, Link: link})
 	}
 	l.link, l.stage = link, introduced

@@ -141,7 +141,10 @@ func TestAPacketOutOfTurnOrGarbled(t *testing.T) {
 			s := newPupil(t, r)
 			s.do(tt.before...)
 			got := s.do(tt.then)
-			s.left(got, "")
+			s.left(got, "7: closed")
+			if s.p.forceSnap {
+				t.Errorf("asks for a snapshot the next time, and nothing is wrong with the history")
+			}
 			for i := range s.out {
 				switch a := &s.out[i]; a.Kind {
 				case ActionClose, ActionRest, ActionNotify, ActionDiscard:
@@ -230,6 +233,16 @@ func TestAStreamThatMovesHasTime(t *testing.T) {
 		s.says(s.do(Event{Kind: EventProgress, Link: 7, Now: now}, at(now+99)), "")
 	}
 	s.says(s.do(streamed(zx(1, 9)), tellNewLeader(2)), "install 1.9")
+
+	s = newPupil(t, fresh) // and behind the stream its full time again
+	s.do(tellEpoch(2), saved(2, 0), tellSnap(zx(1, 9)), at(900), streamed(zx(1, 9)))
+	s.says(s.do(at(1899)), "")
+	s.left(s.do(at(1900)), "silent")
+}
+
+func TestAStreamThatNobodyAskedForIsNothing(t *testing.T) {
+	s := served(t)
+	s.says(s.do(streamed(zx(2, 9)), tellPropose(zx(2, 1)), durable(zx(2, 1))), "append 2.1; 7: ACK 2.1")
 }
 
 func TestAfterOurDiskTheLeaderHasItsFullTime(t *testing.T) {
@@ -238,6 +251,16 @@ func TestAfterOurDiskTheLeaderHasItsFullTime(t *testing.T) {
 	s.says(s.do(saved(2, 1)), "7: ACKEPOCH 1.3")
 	s.says(s.do(at(5999)), "")
 	s.left(s.do(at(6000)), "silent")
+
+	s = newPupil(t, recovered(historyOf(0, upTo(1, 3)...), 1))
+	s.do(tellEpoch(2), saved(2, 1), tellTrunc(zx(1, 2)), at(5000), cut(zx(1, 2)))
+	s.says(s.do(at(5999)), "")
+	s.left(s.do(at(6000)), "silent")
+}
+
+func TestAnEpochThatIsNoneIsNotFollowed(t *testing.T) {
+	s := newPupil(t, fresh)
+	s.left(s.do(tellEpoch(0)), "LEADERINFO")
 }
 
 func TestDialling(t *testing.T) {
@@ -261,6 +284,13 @@ func TestDialling(t *testing.T) {
 	s = dial(func(c *Config) { c.ConnectTicks = 3 })
 	s.says(s.do(at(299)), "")
 	s.left(s.do(at(300)), "cannot be reached")
+
+	s = dial(func(*Config) {})
+	s.says(s.do(at(500), Event{Kind: EventDialed, Link: 7}), "7: FOLLOWERINFO 0.0")
+	s.says(s.do(lost(7), at(599)), "")
+	s.says(s.do(at(600)), "dial 3")
+	s.says(s.do(Event{Kind: EventDialed, Link: 8, Now: 900}, at(1899)), "8: FOLLOWERINFO 0.0")
+	s.left(s.do(at(1900)), "silent")
 
 	s = dial(func(*Config) {})
 	s.says(s.do(accepted(9)), "9: closed")

@@ -631,7 +631,11 @@ func TestAHoleIsRefused(t *testing.T) {
 			s.do(durable(s.p.History().Last()))
 			s.connect()
 			s.says(s.do(tellEpoch(2)), "7: ACKEPOCH 3.0")
-			s.left(s.do(tellDiff(zx(1, 3))), "DIFF")
+			answer := tellDiff(zx(1, 3))
+			if len(tt.how)%2 == 0 {
+				answer = tellTrunc(zx(1, 2))
+			}
+			s.left(s.do(answer), "out of turn")
 			s.connect()
 			s.do(tellEpoch(2)) // it may be needed for a quorum: the truth again
 			s.says(s.said(), "7: ACKEPOCH "+short(s.p.History().Last()))
