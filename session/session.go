@@ -35,7 +35,8 @@ func (s *Session) Closing() bool { return s.closing.Load() }
 // several that race, one gets true.
 func (s *Session) MarkClosing() bool { return s.closing.CompareAndSwap(false, true) }
 
-// Owner returns who holds the session: 0 is nobody, other numbers are the caller's.
+// Owner returns who holds the session: 0 is nobody, other numbers are the caller's. By its own agreement
+// with Touched they are connections here where the top bit is 0, and other servers where it is 1.
 func (s *Session) Owner() uint64 { return s.owner.Load() }
 
 // SetOwner gives the session to owner.

@@ -78,6 +78,43 @@ func (t *Table) Each(f func(*Session)) {
 	}
 }
 
+// Entry is a session as a state has it.
+type Entry struct {
+	ID        int64
+	TimeoutMS int32
+}
+
+// Reset makes the table hold exactly these sessions: none is ending, nobody holds one, and each has a whole
+// timeout from nowMS. What was there is removed, also under the same id: who still holds it notices.
+func (t *Table) Reset(all []Entry, nowMS int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.sessions { // order-free
+		s.closing.Store(true)
+	}
+	clear(t.sessions)
+	clear(t.buckets)
+	for _, e := range all {
+		s := &Session{ID: e.ID, table: t}
+		s.touchedMS.Store(nowMS)
+		s.timeoutMS.Store(e.TimeoutMS)
+		t.sessions[e.ID] = s
+		t.settle(s)
+	}
+}
+
+// Touched calls f for every session that a connection here holds and that was heard of at or after sinceMS,
+// in no order. f must be short, and not call the table.
+func (t *Table) Touched(sinceMS int64, f func(id int64, timeoutMS int32)) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, s := range t.sessions { // order-free
+		if owner := s.owner.Load(); owner != 0 && owner>>63 == 0 && s.touchedMS.Load() >= sinceMS {
+			f(s.ID, s.timeoutMS.Load())
+		}
+	}
+}
+
 // list returns the sessions by id.
 func (t *Table) list() []*Session {
 	t.mu.RLock()
