@@ -64,6 +64,31 @@ func restartsAt(after wire.Zxid) step {
 	}}
 }
 
+// tailBatch is part of a tail: n transactions of an epoch.
+type tailBatch struct {
+	epoch   int64
+	n, size int
+}
+
+// restartsWith goes over to a received snapshot, with the log behind it.
+func restartsWith(after wire.Zxid, tail ...tailBatch) step {
+	return step{fmt.Sprintf("restart after %s with %v", after, tail), func(l *Log, m *model) error {
+		return l.RestartWith(after, fillTail(m, after, tail))
+	}}
+}
+
+func fillTail(m *model, after wire.Zxid, tail []tailBatch) []*Batch {
+	m.restart(after)
+	var batches []*Batch
+	for _, x := range tail {
+		b := NewBatch(64)
+		m.last = max(m.last, z(x.epoch, 0))
+		m.fill(b, x.n, int(x.epoch)+10, x.size)
+		batches = append(batches, b)
+	}
+	return batches
+}
+
 func seals() step {
 	return step{"seal", func(l *Log, m *model) error { m.record(0); return l.Seal() }}
 }
@@ -108,6 +133,7 @@ func script() []step {
 		prepares(), commits(1, 2000), commits(1, 6000), commits(2, 100), seals(),
 		removes(6), commits(1, 60), commits(1, 60), commits(1, 600),
 		restarts(5), commits(1, 70), prepares(), commits(1, 1900), removes(18), commits(1, 20),
+		prepares(), restartsWith(30, tailBatch{0, 3, 700}, tailBatch{0, 1, 20}), commits(1, 30),
 	}
 }
 
@@ -124,6 +150,8 @@ func scriptOfAFollower() []step {
 		restartsAt(z(7, 0)), commitsIn(7, 2, 70, z(7, 1)), prepares(), commitsIn(7, 1, 1900, z(7, 1)),
 		truncatesTo(z(7, 1)), commitsIn(9, 1, 100, z(7, 1)), commitsIn(10, 1, 100, z(7, 1)), notes(z(10, 1)),
 		truncatesTo(z(7, 0)), commitsIn(11, 1, 100, z(7, 0)), removes(z(7, 0)), commitsIn(12, 1, 20, 0), seals(),
+		restartsWith(z(13, 4), tailBatch{13, 2, 30}, tailBatch{15, 0, 0}, tailBatch{15, 1, 1000}, tailBatch{16, 3, 300}),
+		commitsIn(16, 1, 40, z(15, 1)), truncatesTo(z(15, 1)), commitsIn(17, 1, 30, z(15, 1)),
 	}
 }
 

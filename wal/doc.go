@@ -28,9 +28,12 @@
 // A segment's first batch says at which position of an earlier segment it continues, and all
 // behind that position is void. The recovered tail (rewritten at every start without a seal),
 // truncation and a new beginning after a snapshot are all made that way: one durable write
-// in a new segment, before which the old log stands and after which the new one does.
+// in a new segment, before which the old log stands and after which the new one does. A new
+// beginning may bring a tail along: then the segment is written whole before it gets its name,
+// which is that one write.
 //
-// A Log has one owner at a time, who calls Commit, Seal, TruncateTo, Restart and Close. Prepare,
+// A Log has one owner at a time, who calls Commit, Seal, TruncateTo, Restart, RestartWith and
+// Close. Prepare,
 // RemoveThrough, Replay, Range, NoteCommitted and the accessors may run beside the owner, on any
 // goroutine. The package starts no goroutine and reads no clock. Transactions are opaque: it knows
 // zxids, nothing of znodes, sessions or quorums.

@@ -111,7 +111,7 @@ func isFinal(t *testing.T, what string, l *Log, d *vfs.Sim) {
 	_, prepareErr := l.Prepare()
 	for call, err := range map[string]error{
 		"Commit": l.Commit(b, 0, 0, 0), "Seal": l.Seal(), "Prepare": prepareErr,
-		"TruncateTo": l.TruncateTo(0), "Restart": l.Restart(99), "RemoveThrough": l.RemoveThrough(99),
+		"TruncateTo": l.TruncateTo(0), "Restart": l.Restart(99), "RestartWith": l.RestartWith(99, []*Batch{b}), "RemoveThrough": l.RemoveThrough(99),
 		"Close": l.Close(),
 	} {
 		if err != first {

@@ -163,6 +163,13 @@ func mustOpen(t testing.TB, fsys vfs.FS, o Options) *Log {
 
 func small() Options { return Options{SegmentBytes: minSegment, PrepareBytes: 2048, LogID: 7} }
 
+// roomy is small with segments that take several batches and seals.
+func roomy() Options {
+	o := small()
+	o.SegmentBytes = 16 << 10
+	return o
+}
+
 // prepareAll runs Prepare until there is nothing left to do.
 func prepareAll(t testing.TB, l *Log) {
 	t.Helper()

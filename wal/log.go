@@ -147,24 +147,6 @@ func Open(fsys vfs.FS, dir string, o Options) (*Log, error) {
 	return l, nil
 }
 
-// Restart opens dir as a log that begins after zxid, whatever is in it: for a snapshot that came
-// from elsewhere, or in the place of a damaged log that a snapshot at zxid makes up for. What
-// was there is void as soon as Restart returns.
-func Restart(fsys vfs.FS, dir string, after wire.Zxid, o Options) (*Log, error) {
-	l, err := openLocked(fsys, dir, o)
-	if err != nil {
-		return nil, err
-	}
-	if err = l.forget(); err == nil {
-		err = l.Restart(after)
-	}
-	if err != nil {
-		l.abandon()
-		return nil, err
-	}
-	return l, nil
-}
-
 // openLocked makes the directory, takes its lock and removes leftovers.
 func openLocked(fsys vfs.FS, dir string, o Options) (*Log, error) {
 	o, err := o.withDefaults()
@@ -397,13 +379,14 @@ func (l *Log) write(buf []byte, h *header) ([]byte, error) {
 }
 
 // fits says whether a batch of size bytes has room in the current segment and in its index, with
-// what may have to come after it: a seal, and the entry that closes the segment.
+// what may have to come after it: a seal, which goes to fresh sectors of the index with all that
+// waits, and then the entry that closes the segment, in a sector of its own.
 func (l *Log) fits(k kind, size int64) bool {
-	entries := int64(len(l.entries) + 2*entrySize)
+	entries := int64(len(l.entries) + entrySize)
 	if k != kindSeal {
 		size, entries = size+sectorSize, entries+entrySize
 	}
-	index := (entries + sectorSize - 1) / sectorSize
+	index := (entries+sectorSize-1)/sectorSize + 1
 	return l.cur.end+size <= l.cur.size && l.cur.index+index <= l.cur.indexSectors
 }
 

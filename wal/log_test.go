@@ -139,7 +139,7 @@ func TestWhatCommitTells(t *testing.T) {
 
 func TestReplayNeedsWhatItContinues(t *testing.T) {
 	d := vfs.NewSim(1)
-	l := mustOpen(t, d, small())
+	l := mustOpen(t, d, roomy())
 	must(t, l.Restart(0x100000003))
 	b := NewBatch(0)
 	b.Add(0x100000004, []byte("a"))
@@ -183,7 +183,7 @@ func TestReplayNeedsWhatItContinues(t *testing.T) {
 		}
 	}
 	// Damage that appears while the log is open.
-	must(t, d.FlipBit(dir+"/"+segmentName(1), 2660, 0))
+	must(t, d.FlipBit(dir+"/"+segmentName(1), l.links[0].end-100, 0))
 	if err := l.Replay(0x100000003, func([]byte) error { return nil }); !errors.Is(err, ErrHole) {
 		t.Errorf("replay of what rotted: got %v, want a hole", err)
 	}
@@ -413,5 +413,29 @@ func TestSegmentOfAnotherLog(t *testing.T) {
 	}
 	if loss, err := AcceptLoss(d, dir, small()); err != nil || loss.Last != 0 {
 		t.Errorf("accept-loss: got %+v, %v", loss, err)
+	}
+}
+
+// A log that is idle after each write fills the index of a segment before its sectors of data. The
+// entry that closes the segment still finds room: without it, a next segment that is lost is not
+// missed.
+func TestEverySegmentThatIsLeftSaysSo(t *testing.T) {
+	for _, o := range []Options{small(), roomy()} {
+		d, m := vfs.NewSim(1), newModel()
+		l := mustOpen(t, d, o)
+		for i := 0; l.Stats().Segments < 4; i++ {
+			must(t, commits(1, 20).do(l, m))
+			if i%5 != 0 {
+				must(t, l.Seal())
+			}
+		}
+		must(t, l.Close())
+		for id := uint64(1); id < l.links[len(l.links)-1].id; id++ {
+			r, err := openReader(d, dir, id)
+			must(t, err)
+			if s := r.search(r.scan(r.dataStart(), r.size).end); s.goesOn != id+1 {
+				t.Errorf("segments of %d bytes: segment %d says that the log goes on in %d, want %d", o.SegmentBytes, id, s.goesOn, id+1)
+			}
+		}
 	}
 }

@@ -65,7 +65,8 @@ func (l *Log) beginZeroing() error {
 		return err
 	}
 	l.zeroed = 0
-	l.zeroing = &segment{geometry: geometryFor(l.o.SegmentBytes, 0), file: f, name: name}
+	g := geometryFor(l.o.SegmentBytes, 0)
+	l.zeroing = &segment{geometry: g, file: f, name: name, end: g.dataStart()}
 	return f.Preallocate(l.zeroing.size)
 }
 
@@ -123,7 +124,7 @@ func (l *Log) name(s *segment) error {
 	if err := l.fs.SyncDir(l.dir); err != nil {
 		return l.fail(err)
 	}
-	s.id, s.name, s.end = l.nextID, name, s.dataStart()
+	s.id, s.name = l.nextID, name
 	l.nextID++
 	return nil
 }
@@ -162,7 +163,20 @@ func (l *Log) roll(frame int64) error {
 // reserve makes a segment at once: its space is reserved but not written. ErrNoSpace is not final.
 // Called with rollMu held.
 func (l *Log) reserve(frame int64) (*segment, error) {
-	s := &segment{geometry: geometryFor(l.o.SegmentBytes, frame), name: path.Join(l.dir, growingName)}
+	s, err := l.grow(geometryFor(l.o.SegmentBytes, frame))
+	if err != nil {
+		return nil, err
+	}
+	if err := l.name(s); err != nil {
+		s.file.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// grow makes a segment that has no name yet, and reserves its space. ErrNoSpace is not final.
+func (l *Log) grow(g geometry) (*segment, error) {
+	s := &segment{geometry: g, name: path.Join(l.dir, growingName), end: g.dataStart()}
 	f, err := l.fs.Create(s.name)
 	if err != nil {
 		return nil, l.giveBack(nil, err)
@@ -170,10 +184,6 @@ func (l *Log) reserve(frame int64) (*segment, error) {
 	s.file = f
 	if err := f.Preallocate(s.size); err != nil {
 		return nil, l.giveBack(s, err)
-	}
-	if err := l.name(s); err != nil {
-		f.Close()
-		return nil, err
 	}
 	return s, nil
 }

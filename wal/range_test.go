@@ -14,7 +14,7 @@ import (
 func twoEpochs(t *testing.T) (*vfs.Sim, *Log) {
 	t.Helper()
 	d := vfs.NewSim(1)
-	l, err := Restart(d, dir, z(1, 3), small())
+	l, err := Restart(d, dir, z(1, 3), roomy())
 	must(t, err)
 	b := NewBatch(64)
 	for _, batch := range [][]wire.Zxid{{z(1, 4)}, {z(1, 5)}, {z(2, 1), z(2, 2)}} {

@@ -81,7 +81,7 @@ func (l *Log) eachTxnOf(k *link, after, through wire.Zxid, fn func(zxid wire.Zxi
 		switch {
 		case h.prev >= through:
 			return errDone
-		case h.last <= after || h.count == 0:
+		case h.last <= after:
 			return nil
 		case h.first > after && h.prev < after:
 			return errGap
@@ -94,6 +94,9 @@ func (l *Log) eachTxnOf(k *link, after, through wire.Zxid, fn func(zxid wire.Zxi
 				}
 			}
 			payload = payload[n:]
+		}
+		if h.last >= through {
+			return errDone // what comes behind may be damaged
 		}
 		return nil
 	})

@@ -83,38 +83,6 @@ func cut(b *header, p []byte, zxid wire.Zxid) (header, []byte) {
 	return h, payload
 }
 
-// Restart makes the log one that is empty and begins after zxid, for a snapshot that came from
-// elsewhere. The snapshot must be durable before. A crash meanwhile leaves the old log or the new
-// one. An error is final.
-func (l *Log) Restart(after wire.Zxid) error {
-	if err := l.Err(); err != nil {
-		return err
-	}
-	if err := l.roll(frameSize(0)); err != nil {
-		return l.fail(err)
-	}
-	l.sequence, l.hash = 0, 0
-	l.mu.Lock()
-	l.last, l.committed, l.noted, l.links, l.checkpoint = after, after, 0, nil, Checkpoint{}
-	l.mu.Unlock()
-	_, err := l.write(l.sealBuffer[:headerSize], &header{kind: kindStart, last: after, committed: after})
-	if err != nil {
-		return err
-	}
-	return l.seal()
-}
-
-// forget prepares for a Restart over segments that are not read.
-func (l *Log) forget() error {
-	if _, err := l.segments(); err != nil {
-		return err
-	}
-	if l.o.LogID == 0 {
-		l.o.LogID = drawID()
-	}
-	return nil
-}
-
 // RemoveThrough removes the segments that have nothing above zxid. The caller vouches for R14: a
 // verified snapshot at or above zxid, and older ones that what remains still serves. An error of
 // a removal can be tried again; one of a directory sync is final.
