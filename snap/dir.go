@@ -107,24 +107,31 @@ func setAside(fsys vfs.FS, dir, name string, err error) Damage {
 	if !errors.As(err, &corrupt) {
 		return d
 	}
-	to, err := freeName(fsys, dir, name)
-	if err == nil {
-		err = fsys.Rename(path.Join(dir, name), path.Join(dir, to))
-	}
-	if err == nil {
-		err = fsys.SyncDir(dir)
-	}
-	if err != nil {
-		d.RenameErr = err
-		return d
-	}
-	d.Quarantine = to
+	d.Quarantine, d.RenameErr = quarantine(fsys, dir, name)
 	return d
 }
 
-// freeName returns the first name for the quarantine of name that is not taken: Rename would
-// replace the evidence of an earlier time.
-func freeName(fsys vfs.FS, dir, name string) (string, error) {
+func quarantine(fsys vfs.FS, dir, name string) (to string, err error) {
+	if to, err = moveAside(fsys, dir, name, corruptSuffix); err == nil {
+		err = fsys.SyncDir(dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	return to, nil
+}
+
+// moveAside renames a file to a name that begins with its own and suffix, and ends with a number.
+func moveAside(fsys vfs.FS, dir, name, suffix string) (to string, err error) {
+	if to, err = freeName(fsys, dir, name+suffix); err != nil {
+		return "", err
+	}
+	return to, fsys.Rename(path.Join(dir, name), path.Join(dir, to))
+}
+
+// freeName returns prefix and the first number that is not taken: Rename would replace the
+// evidence of an earlier time.
+func freeName(fsys vfs.FS, dir, prefix string) (string, error) {
 	all, err := fsys.List(dir)
 	if err != nil {
 		return "", err
@@ -134,7 +141,7 @@ func freeName(fsys vfs.FS, dir, name string) (string, error) {
 		taken[n] = true
 	}
 	for i := 1; ; i++ {
-		to := name + corruptSuffix + strconv.Itoa(i)
+		to := prefix + strconv.Itoa(i)
 		if !taken[to] {
 			return to, nil
 		}

@@ -21,10 +21,14 @@
 //     Only a record that alone exceeds a block costs more, namely its own length, which must
 //     be present in the file byte by byte.
 //
+// A snapshot that a leader has sent lies staged, where none of these look, until the log has gone
+// over to it (WriteStaged, Adopt).
+//
 // ZooKeeper's own formats are read and written, too, so that members of both kinds can stand in
 // one ensemble, and data can come and go:
 //
 //	a view, parents first ──▶ StreamWriter ──▶ a learner     behind the packet SNAP
+//	                     │         └▶ Spool ──▶ a file without a name ──▶ a learner that is slow
 //	                     └──▶ WriteJavaFile ──▶ snapshot.ZXID for a Java server to start on
 //	a leader ──▶ StreamReader ──▶ a tree
 //	snapshot.ZXID ──▶ ReadJavaFile ──▶ a tree
