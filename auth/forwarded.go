@@ -27,16 +27,14 @@ func (r *Rules) Forwarded(v wire.AuthVec) *Identities {
 	return ids
 }
 
-// AuthVec returns ids as they go to a leader with each request. It is encoded once.
-func (ids *Identities) AuthVec() wire.AuthVec {
-	if v := ids.encoded.Load(); v != nil {
-		return *v
-	}
-	all := make([]wire.AuthID, 0, len(ids.all))
+// AppendAuth appends ids as they go to a leader with each request: a wire.AuthVec.
+func (ids *Identities) AppendAuth(dst []byte) []byte {
+	dst = wire.AppendInt(dst, int32(len(ids.all)))
 	for i := range ids.all {
-		all = append(all, wire.AuthID{Scheme: []byte(ids.all[i].scheme), ID: ids.all[i].id})
+		one := &ids.all[i]
+		dst = wire.AppendInt(dst, int32(len(one.scheme)))
+		dst = append(dst, one.scheme...)
+		dst = wire.AppendBuffer(dst, one.id)
 	}
-	v := wire.BuildAuth(all...)
-	ids.encoded.Store(&v)
-	return v
+	return dst
 }

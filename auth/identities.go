@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"net/netip"
-	"sync/atomic"
 
 	"paddock/wire"
 )
@@ -17,8 +16,6 @@ type Identities struct {
 	rules *Rules
 	all   []identity // no two are equal
 	super bool       // one of them is of scheme super
-
-	encoded atomic.Pointer[wire.AuthVec] // see AuthVec; nil until somebody asks
 }
 
 // identity is an Identity, ready to be compared.

@@ -23,6 +23,13 @@ type applier struct {
 	rings  []*ring
 	ring   func(loop int) // rings a loop's bell
 
+	term      uint64 // of the role that it works for
+	parked    map[int64]*parking
+	answered  []*batch // were parked in, and are answered now
+	forward   func(r role, e *entry, b *batch)
+	sessionMS func() int64
+	asked     *syncRoom
+
 	res     tree.Result
 	scratch []byte
 	room    room
@@ -57,26 +64,40 @@ func (a *applier) apply(w *work) error {
 		for i := range b.entries {
 			e := &b.entries[i]
 			a.waitForRoom()
-			switch e.kind {
-			case kindWrite:
+			switch {
+			case e.kind == kindCall:
+				e.call(a.tree)
+			case b.term != w.term:
+				a.drop(e, b)
+			case e.kind == kindWrite:
 				if err := a.write(e, b); err != nil {
 					return err
 				}
-			case kindRead:
-				a.ride(e, b)
-			case kindBack:
-				r := a.record(recBack, e, b, a.tree.Applied())
-				a.push(&r, b.body(e), nil)
-			case kindReady:
-				a.ready(e, b)
-			case kindCall:
-				e.call(a.tree)
+			default:
+				a.serve(e, b)
 			}
 		}
 	}
-	a.note()
-	a.ringBells()
 	return nil
+}
+
+// serve answers a request that changes nothing, at its place.
+func (a *applier) serve(e *entry, b *batch) {
+	switch e.kind {
+	case kindRead:
+		a.ride(e, b)
+	case kindBack:
+		r := a.record(recBack, e, b, a.tree.Applied())
+		a.push(&r, b.body(e), nil)
+	case kindReady:
+		a.ready(e, b)
+	case kindRefused:
+		a.answer(e, b, a.tree.Applied(), e.code)
+	case kindSync: // answered when the ensemble has, too
+		if e.link == 0 {
+			a.synced(a.asked.note(e.token, func(w *waiting) { w.passed = true }))
+		}
+	}
 }
 
 func (a *applier) record(kind recordKind, e *entry, b *batch, zxid wire.Zxid) record {
@@ -95,12 +116,8 @@ func (a *applier) write(e *entry, b *batch) error {
 	zxid := e.zxid
 	if zxid == 0 { // nothing was logged for it
 		zxid = a.tree.Applied()
-	} else {
-		a.tree.Apply(e.txn, a, &a.res)
-		if a.res.Mismatch {
-			return fmt.Errorf("server: the tree's digest after zxid %v is %#x, the transaction says %#x: the state has diverged "+
-				"(digest.enabled=false goes on regardless)", zxid, a.tree.Digest(), a.res.Digest)
-		}
+	} else if err := a.change(e.txn); err != nil {
+		return err
 	}
 	switch e.op {
 	case wire.OpCreateSession:
@@ -110,27 +127,44 @@ func (a *applier) write(e *entry, b *batch) error {
 		if e.code == wire.OK {
 			a.table.Remove(e.sess.ID)
 		}
-		if e.flags&flagClose == 0 { // expired: nobody asked, nobody is told
-			if e.code == wire.OperationTimeout {
-				return nil // the disk is full: the session lives on
+		if e.flags&flagClose == 0 { // expired, or closed elsewhere: nobody here asked, nobody is told
+			if e.code == wire.OK || e.link == 0 && e.code != wire.OperationTimeout { // else the disk is full: it lives on
+				a.kick(e.sess, zxid)
 			}
-			r := a.record(recKick, e, b, zxid)
-			r.conn = znet.ID(e.sess.Owner())
-			a.push(&r, nil, nil)
 			return nil
 		}
 	}
-	if e.conn == znet.NoConn {
-		return nil
+	if e.conn != znet.NoConn {
+		a.answer(e, b, zxid, e.code)
 	}
+	return nil
+}
+
+// change applies one transaction.
+func (a *applier) change(txn []byte) error {
+	a.tree.Apply(txn, a, &a.res)
+	if a.res.Mismatch {
+		return fmt.Errorf("server: the tree's digest after zxid %v is %#x, the transaction says %#x: the state has diverged "+
+			"(digest.enabled=false goes on regardless)", a.res.Zxid, a.tree.Digest(), a.res.Digest)
+	}
+	return nil
+}
+
+// answer replies to a write.
+func (a *applier) answer(e *entry, b *batch, zxid wire.Zxid, code wire.Code) {
 	out := beginReply(a.scratch[:0], e.xid)
-	if e.code == wire.OK {
+	if code == wire.OK {
 		out = appendWriteBody(out, e.op, &a.res)
 	}
-	a.scratch = endReply(out, 0, zxid, e.code)
+	a.scratch = endReply(out, 0, zxid, code)
 	r := a.record(recReply, e, b, zxid)
 	a.push(&r, a.scratch, nil)
-	return nil
+}
+
+// kick closes the connection that a session has here, if it has one.
+func (a *applier) kick(sess *session.Session, zxid wire.Zxid) {
+	r := record{kind: recKick, zxid: zxid, conn: connOf(sess.Owner())}
+	a.push(&r, nil, nil)
 }
 
 // connected lets a session begin: its client may use it from now on.

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"sync"
+
 	"paddock/net"
 	"paddock/session"
 	"paddock/wire"
@@ -11,11 +13,12 @@ import (
 func (l *loop) connect(c *znet.Conn, k *client, frame []byte) {
 	var q wire.ConnectRequest
 	r := wire.NewReader(frame)
+	k.term = l.s.term.Load() // before the look at serving: a role that ends now leaves an old term here
 	if q.Decode(&r) != nil || !l.s.serving.Load() {
 		c.Cut()
 		return
 	}
-	if q.LastZxidSeen > l.s.tree.Applied() {
+	if q.LastZxidSeen > l.s.tree.Load().Applied() {
 		l.s.log.Debug("client has seen a later zxid than ours", "addr", c.Remote(), "zxid", q.LastZxidSeen)
 		c.Cut() // it has to find a server that knows as much as it does
 		return
@@ -46,16 +49,124 @@ func (l *loop) newSession(c *znet.Conn, k *client, timeout int32) {
 // renew gives a client its session back. The password is checked before anybody is disturbed: knowing
 // an id does not let one disconnect its owner, as it does with Apache's server.
 func (l *loop) renew(c *znet.Conn, k *client, q *wire.ConnectRequest, timeout int32) {
-	sess := l.s.table.Lookup(q.SessionID)
-	if !session.CheckPassword(q.SessionID, q.Passwd) || sess == nil || !sess.Renew(timeout, l.s.clock.sessionMS()) {
+	if !session.CheckPassword(q.SessionID, q.Passwd) {
 		l.unknownSession(c, k)
 		return
 	}
-	if old := znet.ID(sess.SwapOwner(uint64(c.ID()))); old != znet.NoConn {
+	if epoch, learns := l.s.leaderElsewhere(); learns {
+		l.revalidate(c, epoch, q.SessionID, timeout)
+		return
+	}
+	l.renewHere(c, k, q.SessionID, timeout)
+}
+
+// renewHere is renew where this server keeps the sessions.
+func (l *loop) renewHere(c *znet.Conn, k *client, id int64, timeout int32) {
+	sess := l.s.table.Lookup(id)
+	if sess == nil || !sess.Renew(timeout, l.s.clock.sessionMS()) {
+		l.unknownSession(c, k)
+		return
+	}
+	l.take(c, k, sess, timeout)
+}
+
+// take gives a session to this connection.
+func (l *loop) take(c *znet.Conn, k *client, sess *session.Session, timeout int32) {
+	if old := connOf(sess.SwapOwner(uint64(c.ID()))); old != znet.NoConn {
 		l.s.disconnect(l, old)
 	}
 	c.Handshaken()
 	l.welcome(c, k, sess, timeout)
+}
+
+// revalidate asks the leader whether the session lives. Frames wait until it answers.
+func (l *loop) revalidate(c *znet.Conn, epoch uint32, id int64, timeout int32) {
+	c.Pause()
+	c.Handshaken()
+	l.s.renewals.add(id, renewal{l: l, conn: c.ID(), timeout: timeout})
+	if !l.s.agree.Revalidate(epoch, wire.RevalidateRequest{SessionID: id, TimeOut: timeout}) {
+		c.Cut()
+	}
+}
+
+// revalidated is the leader's answer, back on the loop. A session that the leader knows and we do not yet is
+// on its way to us.
+func (l *loop) revalidated(id int64, r renewal, valid bool) {
+	c := l.nl.Conn(r.conn)
+	if c == nil {
+		return
+	}
+	k := c.State.(*client)
+	switch {
+	case k.term != l.s.term.Load():
+		c.Cut()
+	case !valid:
+		l.unknownSession(c, k)
+	default:
+		sess := l.s.table.Lookup(id)
+		if sess == nil {
+			sess = l.s.table.Add(id, r.timeout, l.s.clock.sessionMS())
+		}
+		if !sess.Renew(r.timeout, l.s.clock.sessionMS()) {
+			l.unknownSession(c, k)
+			return
+		}
+		l.take(c, k, sess, r.timeout)
+	}
+}
+
+// renewal is a connection that waits for the leader's word on its session.
+type renewal struct {
+	l       *loop
+	conn    znet.ID
+	timeout int32
+}
+
+// renewals keeps them by session; for each the answers come in the order of the questions.
+type renewals struct {
+	mu  sync.Mutex
+	all map[int64][]renewal
+}
+
+func (r *renewals) add(id int64, one renewal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all == nil {
+		r.all = map[int64][]renewal{}
+	}
+	r.all[id] = append(r.all[id], one)
+}
+
+func (r *renewals) take(id int64) (one renewal, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	waiting := r.all[id]
+	if len(waiting) == 0 {
+		return one, false
+	}
+	if len(waiting) == 1 {
+		delete(r.all, id)
+	} else {
+		r.all[id] = waiting[1:]
+	}
+	return waiting[0], true
+}
+
+func (r *renewals) clear() {
+	r.mu.Lock()
+	r.all = nil
+	r.mu.Unlock()
+}
+
+// Owners of a session with this bit are links to the servers that forward its requests; others are connections.
+const ownerLink = 1 << 63
+
+// connOf returns the connection that an owner is, if it is one.
+func connOf(owner uint64) znet.ID {
+	if owner&ownerLink != 0 {
+		return znet.NoConn
+	}
+	return znet.ID(owner)
 }
 
 // welcome sends the ConnectResponse and opens the gate.

@@ -51,16 +51,16 @@ func TestEveryCrashPoint(t *testing.T) {
 }
 
 // recovered starts a server on what a crash left, and says which of the allowed moments it came back to.
-func recovered(t *testing.T, name string, d *vfs.Sim, allowed []moment) (*runner, moment) {
+func recovered(t *testing.T, name string, d *vfs.Sim, allowed []moment) (*driver, moment) {
 	t.Helper()
 	r, err := drive(t, d, nil)
 	if err != nil {
 		t.Fatalf("%s: the server does not start: %v", name, err)
 	}
-	got := stateOf(t, r.d.s.tree)
+	got := stateOf(t, r.d.s.tree.Load())
 	for _, m := range allowed {
 		if got == m.state {
-			if r.d.Given() != m.zxid || r.d.s.wal.Last() != m.zxid || r.d.Sessions() != r.d.s.tree.SessionCount() {
+			if r.d.Given() != m.zxid || r.d.s.wal.Last() != m.zxid || r.d.Sessions() != r.d.s.tree.Load().SessionCount() {
 				t.Fatalf("%s: zxids continue after %v, the log after %v, the state is of %v", name, r.d.Given(), r.d.s.wal.Last(), m.zxid)
 			}
 			return r, m
@@ -85,7 +85,7 @@ func cutRecovery(t *testing.T, name string, d *vfs.Sim, m moment) int {
 }
 
 // goesOn writes to a server that was recovered, and restarts it once more.
-func goesOn(t *testing.T, name string, r *runner, d *vfs.Sim) {
+func goesOn(t *testing.T, name string, r *driver, d *vfs.Sim) {
 	t.Helper()
 	before := r.d.Applied()
 	sess := r.session()
@@ -93,7 +93,7 @@ func goesOn(t *testing.T, name string, r *runner, d *vfs.Sim) {
 	if r.d.Applied() != before+2 {
 		t.Fatalf("%s: two writes led from zxid %v to %v", name, before, r.d.Applied())
 	}
-	m := moment{zxid: r.d.Applied(), state: stateOf(t, r.d.s.tree)}
+	m := moment{zxid: r.d.Applied(), state: stateOf(t, r.d.s.tree.Load())}
 	r.close()
 	recovered(t, name+"; then two writes and a restart", d, []moment{m})
 }
@@ -150,7 +150,7 @@ func outcome(t *testing.T, what string, d *vfs.Sim, want moment) string {
 	t.Helper()
 	r, err := drive(t, d, nil)
 	if err == nil {
-		if got := stateOf(t, r.d.s.tree); got != want.state {
+		if got := stateOf(t, r.d.s.tree.Load()); got != want.state {
 			t.Errorf("%s: silently came back as\n%s\nwant\n%s", what, got, want.state)
 			return "wrong"
 		}

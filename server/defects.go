@@ -57,7 +57,7 @@ func DriveWith(x Defect, cfg Config, now time.Time) (*Driven, error) {
 			s.clock.session.Add(max(0, now.Sub(s.clock.start).Milliseconds()-s.clock.mono.Load()-maxStep.Milliseconds()))
 		}
 	case SessionsForgotten:
-		for _, sess := range s.tree.Sessions(nil) {
+		for _, sess := range s.tree.Load().Sessions(nil) {
 			s.table.Remove(sess.ID)
 		}
 	}
@@ -86,7 +86,7 @@ type lateSync struct {
 	held *wal.Batch
 }
 
-func (d *lateSync) commit(ws []*work) error {
+func (d *lateSync) commit(ws []*work, _ wire.Zxid) error {
 	if err := d.sync(); err != nil {
 		return err
 	}
@@ -99,11 +99,11 @@ func (d *lateSync) commit(ws []*work) error {
 	return nil
 }
 
-func (d *lateSync) idle(nowMS int64) error {
+func (d *lateSync) idle(nowMS int64, committed wire.Zxid) error {
 	if err := d.sync(); err != nil {
 		return err
 	}
-	return d.Server.idle(nowMS)
+	return d.Server.idle(nowMS, committed)
 }
 
 func (d *lateSync) sync() error {

@@ -44,8 +44,11 @@ func (l *loop) deliver(r *record) {
 		return
 	}
 	c := l.nl.Conn(r.conn)
-	if c == nil {
+	if c == nil || r.flags&flagGone != 0 {
 		l.forget(r) // the client is gone, and what it waited for with it
+		if c != nil {
+			c.Cut()
+		}
 		return
 	}
 	k := c.State.(*client)
@@ -57,6 +60,7 @@ func (l *loop) deliver(r *record) {
 	case recBack:
 		k.unanswered--
 		l.answerHere(c, k, r.op, r.xid, r.zxid, r.body)
+		l.synced(c, k, r.op)
 	case recSetWatches:
 		k.unanswered--
 		l.settleWatches(c, k, r)
@@ -170,13 +174,26 @@ func (l *loop) unstall() {
 		}
 		if k := c.State.(*client); k.stalled {
 			k.stalled = false
-			if !k.closing && k.sess != nil {
-				c.Resume()
-			}
+			l.goOn(c, k)
 		}
 	}
 	clear(l.stalled)
 	l.stalled = l.stalled[:0]
+}
+
+// synced lets requests behind a sync in again, when it is answered.
+func (l *loop) synced(c *znet.Conn, k *client, op wire.Op) {
+	if op == wire.OpSync && k.syncing {
+		k.syncing = false
+		l.goOn(c, k)
+	}
+}
+
+// goOn serves a connection again, if nothing else holds it.
+func (l *loop) goOn(c *znet.Conn, k *client) {
+	if !k.stalled && !k.syncing && !k.closing && k.sess != nil {
+		c.Resume()
+	}
 }
 
 // inbox is where others leave what they want done on the loop.

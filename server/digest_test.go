@@ -14,7 +14,7 @@ func withDigests(c *Config) { c.TxnDigests = true }
 // Every kind of transaction, alone, in a multi and in a multi that fails, in one batch with others: apply
 // finds the digest that the sequencer has seen coming.
 func TestTransactionsCarryTheDigestOfTheTreeAfterThem(t *testing.T) {
-	r := newRunner(t, vfs.NewSim(1), withDigests)
+	r := newDriver(t, vfs.NewSim(1), withDigests)
 	sess := r.session()
 	multi := func(paths ...string) []byte {
 		var b []byte
@@ -73,7 +73,7 @@ func TestTransactionsCarryTheDigestOfTheTreeAfterThem(t *testing.T) {
 
 // A tree that is not the one a transaction was made for: nobody is told anything any more.
 func TestADigestThatDoesNotMatchStopsTheServer(t *testing.T) {
-	r := newRunner(t, vfs.NewSim(1), withDigests)
+	r := newDriver(t, vfs.NewSim(1), withDigests)
 	sess := r.session()
 	must(t, r.write(sess, wire.OpCreate, createBody("/a", nil, 0)))
 	r.d.s.seq.digest++

@@ -137,7 +137,7 @@ func (d *Driven) CheckpointDue() bool {
 // Checkpoint opens a view of the state as it is now. The function that it returns writes the snapshot,
 // later; nil if there is no view now.
 func (d *Driven) Checkpoint() (write func()) {
-	view, err := d.s.tree.OpenView()
+	view, err := d.s.tree.Load().OpenView()
 	if err != nil {
 		return nil
 	}
@@ -149,7 +149,7 @@ func (d *Driven) Purge() { d.s.purge() }
 
 // Sweep submits the end of containers and TTL nodes whose time has come.
 func (d *Driven) Sweep() {
-	if paths := d.s.outlived(d.s.tree); len(paths) > 0 {
+	if paths := d.s.outlived(d.s.tree.Load()); len(paths) > 0 && d.s.leads() {
 		d.s.remove(paths)
 	}
 }
@@ -172,15 +172,15 @@ func (d *Driven) Close() error {
 func (d *Driven) Given() wire.Zxid { return d.s.seq.last }
 
 // Applied returns the zxid of the state.
-func (d *Driven) Applied() wire.Zxid { return d.s.tree.Applied() }
+func (d *Driven) Applied() wire.Zxid { return d.s.tree.Load().Applied() }
 
 // Digest returns that of the state.
-func (d *Driven) Digest() uint64 { return d.s.tree.Digest() }
+func (d *Driven) Digest() uint64 { return d.s.tree.Load().Digest() }
 
 // Sessions returns how many sessions the server keeps, Ephemerals and Nodes how many znodes.
 func (d *Driven) Sessions() int     { return d.s.table.Len() }
-func (d *Driven) Ephemerals() int64 { return d.s.tree.EphemeralCount() }
-func (d *Driven) Nodes() int64      { return d.s.tree.NodeCount() }
+func (d *Driven) Ephemerals() int64 { return d.s.tree.Load().EphemeralCount() }
+func (d *Driven) Nodes() int64      { return d.s.tree.Load().NodeCount() }
 
 // Base returns the zxid after which the log on disk begins, and Replay reads what comes after one.
 func (d *Driven) Base() wire.Zxid { return d.s.wal.Base() }

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"context"
 	"time"
 
+	"paddock/wal"
 	"paddock/zab"
 	"paddock/zab/runner"
+	"paddock/zab/transport"
 )
 
 // Ensemble is what a server needs to know to be one of several. Keys are those of zoo.cfg.
@@ -16,7 +19,7 @@ type Ensemble struct {
 	InitTicks    int64 // initLimit
 	SyncTicks    int64 // syncLimit
 	ConnectTicks int64 // connectToLearnerMasterLimit, 0 = InitTicks
-	SnapForTrunc bool  // zookeeper.snapshot.trust… as a leader: SNAP where ZooKeeper sends TRUNC
+	SnapForTrunc bool  // as a leader: SNAP where ZooKeeper sends TRUNC
 
 	AllIPs          bool          // quorumListenOnAllIPs
 	MultiAddress    bool          // multiAddress.enabled
@@ -35,4 +38,123 @@ type EnsembleStatus struct {
 	View    *zab.View
 	Serving bool // clients
 	runner.Status
+}
+
+// Ensemble returns what the server knows of its ensemble; false for a server alone.
+func (s *Server) Ensemble() (st EnsembleStatus, ok bool) {
+	if s.agree == nil {
+		return st, false
+	}
+	return EnsembleStatus{ID: s.cfg.Ensemble.ID, View: s.cfg.Ensemble.View, Serving: s.serving.Load(), Status: s.agree.Status()}, true
+}
+
+// enrol makes what a member of an ensemble has, before anybody else looks at the server.
+func (s *Server) enrol() *runner.Runner {
+	s.member = newMember(s)
+	r := runner.New(s.runnerConfig(), s.recovered(), s.member)
+	s.agree, s.member.agree = r, r
+	return r
+}
+
+// join opens the ports to the others: from now on the server looks for a leader.
+func (s *Server) join(r *runner.Runner) error {
+	e := s.cfg.Ensemble
+	port, err := transport.Listen(context.Background(), transport.Config{
+		ID: e.ID, Addrs: electionAddrs(e), View: e.View, Receive: r.Notified,
+		AllIPs: e.AllIPs, MultiAddress: e.MultiAddress, BindRetries: e.BindRetries,
+		DialTimeout: e.DialTimeout, GreetingTimeout: e.GreetingTimeout, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.Start(port); err != nil {
+		port.Close()
+		return err
+	}
+	return nil
+}
+
+func electionAddrs(e *Ensemble) (addrs []zab.Addr) {
+	for _, p := range e.View.Member(e.ID).Peers {
+		addrs = append(addrs, p.Election())
+	}
+	return addrs
+}
+
+func (s *Server) runnerConfig() runner.Config {
+	e := s.cfg.Ensemble
+	return runner.Config{
+		Peer: s.peerConfig(), Log: s.log, ListenOnAllIPs: e.AllIPs,
+		DialMS: e.DialTimeout.Milliseconds(), MaxPacketBytes: e.MaxPacketBytes,
+	}
+}
+
+func (s *Server) peerConfig() zab.Config {
+	e := s.cfg.Ensemble
+	return zab.Config{
+		ID: e.ID, View: e.View, LastSeen: e.LastSeen, Seed: uint64(s.started.UnixNano()),
+		TickMS: int64(s.cfg.TickMS), InitTicks: e.InitTicks, SyncTicks: e.SyncTicks, ConnectTicks: e.ConnectTicks,
+		SnapForTrunc: e.SnapForTrunc,
+	}
+}
+
+// recovered is what the disk has, in the words of the protocol.
+func (s *Server) recovered() zab.Recovered {
+	h := zab.NewHistory(s.wal.Base())
+	for _, span := range s.wal.Spans() {
+		for z := span.First; z <= span.Last; z++ {
+			h.Append(z)
+		}
+	}
+	e := s.epochs.Epochs()
+	return zab.Recovered{
+		History: h, Committed: s.tree.Load().Applied(), Epochs: zab.Epochs{Accepted: e.Accepted, Current: e.Current},
+	}
+}
+
+func newMember(s *Server) *member {
+	return &member{s: s, recent: recent{window: wal.NewWindow(s.wal.Last(), recentBytes, recentTxns)}}
+}
+
+// beat is a step of the clock.
+func (m *member) beat() {
+	s := m.s
+	now := s.clock.sessionMS()
+	if now-m.gatheredMS >= int64(s.cfg.TickMS)/touchesPerTick {
+		m.gatheredMS = now
+		if _, learns := s.leaderElsewhere(); learns {
+			m.touch.gather(s)
+		}
+	}
+	m.watchLog()
+}
+
+// touchesPerTick is how often in a tick the sessions heard of are gathered: a leader asks twice.
+const touchesPerTick = 4
+
+// watchLog is for a disk that is stuck: somebody else should lead. A learner just lags behind.
+func (m *member) watchLog() {
+	since := m.s.loggingSinceMS.Load()
+	limit := m.s.cfg.Ensemble.SyncTicks * int64(m.s.cfg.TickMS) / 2
+	if since == 0 || m.s.clock.serverMS()-since < limit {
+		m.resigned = 0
+		return
+	}
+	if m.resigned != since && m.s.leads() {
+		m.resigned = since
+		m.s.log.Error("the log's disk does not answer: this server gives up its leadership", "forMS", m.s.clock.serverMS()-since)
+		m.agree.Post(zab.Event{Kind: zab.EventResign})
+	}
+}
+
+// settleAll waits until the requests that were read are answered, or the end comes.
+func (s *Server) settleAll(end context.Context) {
+	const most, step = 200 * time.Millisecond, time.Millisecond
+	for late := time.Now().Add(most); time.Now().Before(late) && s.pipe.outstanding() > 0; {
+		select {
+		case <-end.Done():
+			return
+		case <-time.After(step):
+		}
+	}
 }

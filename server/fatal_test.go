@@ -143,7 +143,7 @@ func TestAFullDiskRefusesWrites(t *testing.T) {
 	p.create("/a", []byte("1"))
 	free.Store(1<<20 - 1)
 	eventually(t, "the server sees it", func() bool { return s.Status().DiskFull })
-	last := s.tree.Applied()
+	last := s.tree.Load().Applied()
 	for op, body := range map[wire.Op][]byte{
 		wire.OpSetData: setBody("/a", nil), wire.OpCreate: createBody("/b", nil, 0),
 	} {
@@ -154,7 +154,7 @@ func TestAFullDiskRefusesWrites(t *testing.T) {
 	if data, _ := p.get("/a"); string(data) != "1" {
 		t.Errorf("read %q", data)
 	}
-	if got := s.tree.Applied(); got != last {
+	if got := s.tree.Load().Applied(); got != last {
 		t.Errorf("zxid went from %v to %v: something was logged", last, got)
 	}
 	free.Store(1<<20 + 1<<18 - 1) // not enough to begin again: it would only go back and forth

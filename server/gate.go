@@ -39,10 +39,12 @@ type loop struct {
 type client struct {
 	sess       *session.Session // nil until the handshake is done
 	ids        *auth.Identities
-	unanswered int  // requests in the pipeline: while there are any, what follows rides
-	readOnly   bool // the ConnectRequest had the byte: the response has it too
-	stalled    bool // paused because the pipeline is full
-	closing    bool // a closeSession is on its way: what follows is dropped
+	unanswered int    // requests in the pipeline: while there are any, what follows rides
+	readOnly   bool   // the ConnectRequest had the byte: the response has it too
+	stalled    bool   // paused because the pipeline is full
+	syncing    bool   // paused until the ensemble has answered a sync
+	closing    bool   // a closeSession is on its way: what follows is dropped
+	term       uint64 // of the server's role when it came
 	stats      clientStats
 }
 
@@ -69,6 +71,10 @@ func (l *loop) Frame(c *znet.Conn, frame []byte) {
 	l.counters.bytes += int64(len(frame)) + 4
 	if k.sess == nil {
 		l.connect(c, k, frame)
+		return
+	}
+	if k.term != l.s.term.Load() {
+		c.Cut() // what it asked before may be lost: nothing may follow that
 		return
 	}
 	if len(frame) < 8 {
@@ -128,8 +134,12 @@ func (l *loop) route(c *znet.Conn, k *client, op wire.Op, xid int32, body []byte
 	case wire.OpAddWatch:
 		l.addWatchInTurn(c, k, xid, body)
 	case wire.OpPing, wire.OpRemoveWatches, wire.OpCheckWatches, wire.OpSync:
+		if op == wire.OpSync && l.s.agree != nil {
+			l.syncWithAll(c, k, xid, body)
+			return
+		}
 		if k.unanswered == 0 {
-			zxid := l.s.tree.Applied()
+			zxid := l.s.tree.Load().Applied()
 			l.drain(zxid)
 			l.answerHere(c, k, op, xid, zxid, body)
 			return
@@ -155,10 +165,20 @@ func (l *loop) route(c *znet.Conn, k *client, op wire.Op, xid int32, body []byte
 	}
 }
 
+// syncWithAll asks the ensemble. What the client sends meanwhile waits: it has asked to see what there is.
+func (l *loop) syncWithAll(c *znet.Conn, k *client, xid int32, body []byte) {
+	k.syncing = true
+	c.Pause()
+	l.submit(c, k, entry{kind: kindSync, op: wire.OpSync, xid: xid}, body)
+}
+
 // submit adds a request to this turn's batch. The session's requests from now on ride behind it.
 func (l *loop) submit(c *znet.Conn, k *client, e entry, body []byte) {
+	if l.out != nil && l.out.term != k.term {
+		l.handOver()
+	}
 	if l.out == nil {
-		l.out = newBatch(l.s.clock.serverMS())
+		l.out = newBatch(l.s.clock.serverMS(), k.term)
 	}
 	e.conn, e.ids = c.ID(), k.ids
 	if k.sess != nil {
@@ -331,9 +351,9 @@ func (l *loop) addWatchInTurn(c *znet.Conn, k *client, xid int32, body []byte) {
 		l.submit(c, k, entry{kind: kindBack, op: wire.OpAddWatch, xid: xid}, body)
 		return
 	}
-	zxid := l.s.tree.Applied()
+	zxid := l.s.tree.Load().Applied()
 	if known {
-		zxid = l.s.tree.Peek(path, nil).Applied
+		zxid = l.s.tree.Load().Peek(path, nil).Applied
 	}
 	l.drain(zxid)
 	l.answerHere(c, k, wire.OpAddWatch, xid, zxid, body)
@@ -384,7 +404,7 @@ func (l *loop) checkOrRemove(slot uint32, op wire.Op, body []byte) wire.Code {
 // setWatchesHere judges path by path; before each is armed, the events up to that look are delivered.
 func (l *loop) setWatchesHere(c *znet.Conn, k *client, op wire.Op, xid int32, body []byte) {
 	var q setWatches
-	zxid := l.s.tree.Applied()
+	zxid := l.s.tree.Load().Applied()
 	if !q.decode(op, body) {
 		l.drain(zxid)
 		c.Send(appendReply(nil, xid, zxid, wire.MarshallingError))
@@ -444,7 +464,7 @@ func (l *loop) rideSetWatches(c *znet.Conn, k *client, op wire.Op, xid int32, bo
 
 // whoAmI is answered with the identities of this moment, whenever the reply leaves.
 func (l *loop) whoAmI(c *znet.Conn, k *client, xid int32) {
-	zxid := l.s.tree.Applied()
+	zxid := l.s.tree.Load().Applied()
 	out := l.s.rules.AppendWhoAmI(beginReply(l.scratch[:0], xid), k.ids)
 	l.scratch = endReply(out, 0, zxid, wire.OK)
 	if k.unanswered > 0 {

@@ -58,7 +58,7 @@ func (s *Server) keepHouse() {
 			s.purge()
 			lastPurge = time.Now()
 		}
-		if s.cfg.ContainerCheck > 0 && time.Since(lastSweep) >= s.cfg.ContainerCheck {
+		if s.cfg.ContainerCheck > 0 && s.leads() && time.Since(lastSweep) >= s.cfg.ContainerCheck {
 			s.sweep()
 			lastSweep = time.Now()
 		}
@@ -226,7 +226,7 @@ func (s *Server) outlived(t *tree.Tree) (paths [][]byte) {
 }
 
 func (s *Server) remove(paths [][]byte) {
-	b := newBatch(s.clock.serverMS())
+	b := s.newBatch()
 	for _, p := range paths {
 		b.add(entry{kind: kindWrite, op: wire.OpDeleteContainer}, wire.AppendString(nil, p))
 	}

@@ -63,9 +63,9 @@ type WatchCounts struct{ Connections, Paths, Watches, ChildWatches, Bytes int }
 // Status gathers the counters of all loops.
 func (s *Server) Status() Status {
 	st := Status{
-		Serving: s.serving.Load(), DiskFull: s.full.Load(), Zxid: s.tree.Applied(),
+		Serving: s.serving.Load(), DiskFull: s.full.Load(), Zxid: s.tree.Load().Applied(),
 		Uptime: time.Since(s.started), Sessions: s.table.Len(),
-		Nodes: s.tree.NodeCount(), Ephemerals: s.tree.EphemeralCount(), DataBytes: s.tree.DataSize(),
+		Nodes: s.tree.Load().NodeCount(), Ephemerals: s.tree.Load().EphemeralCount(), DataBytes: s.tree.Load().DataSize(),
 		Snapshots: s.checkpoints.taken.Load(), SnapFailed: s.checkpoints.failed.Load(),
 		LastSnapMS: s.checkpoints.lastMS.Load(),
 	}
@@ -237,7 +237,7 @@ func (s *Server) Ephemerals() map[int64][]string {
 }
 
 // DigestHistory lists the recorded digests: zxid, digest.
-func (s *Server) DigestHistory() []tree.DigestAt { return s.tree.Digests(nil) }
+func (s *Server) DigestHistory() []tree.DigestAt { return s.tree.Load().Digests(nil) }
 
 // DirSizes returns the bytes of snapshots and log.
 func (s *Server) DirSizes() (data, log int64) {

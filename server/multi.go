@@ -12,8 +12,7 @@ import (
 func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
 	ops, err := wire.NewMultiIter(body, wire.MultiWrite)
 	if err == wire.ErrNullACL { // nor does it cost Java a zxid
-		e.code, e.zxid = wire.MarshallingError, 0
-		return dst
+		return s.undecodable(e, dst)
 	}
 	zxid := s.take(e)
 	if err != nil || nullPathIn(ops) { // wherever the null path is, Java fails the request, not the operation
@@ -48,6 +47,21 @@ func (s *sequencer) multiTxn(e *entry, body, dst []byte) []byte {
 	}
 	binary.BigEndian.PutUint32(dst[countAt:], uint32(n))
 	return dst
+}
+
+// decodable says whether a request costs a zxid: one that does not must not be forwarded, for its learner
+// would hear nothing of it.
+func decodable(op wire.Op, body []byte) bool {
+	switch op {
+	case wire.OpCreateSession, wire.OpCloseSession:
+		return true
+	case wire.OpMulti:
+		_, err := wire.NewMultiIter(body, wire.MultiWrite)
+		return err == nil
+	}
+	var q subRequest
+	r := wire.NewReader(body)
+	return q.decode(op, &r) == nil
 }
 
 // subTxn appends one operation as (type, length, body); on failure dst comes back as it was.

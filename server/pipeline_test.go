@@ -19,7 +19,7 @@ type fakeStages struct {
 	owners     [3]atomic.Int32
 	failAt     int32 // the commit that fails, 0 for none
 	commits    atomic.Int32
-	sequenced  []int32 // xids, by the stage's owner
+	ordered    []int32 // xids, by the stage's owner
 	committed  []int32
 	settled    []int32
 	fatals     atomic.Int32
@@ -47,10 +47,10 @@ func xids(dst []int32, w *work) []int32 {
 
 func (f *fakeStages) sequence(w *work) {
 	defer f.own(0)()
-	f.sequenced = xids(f.sequenced, w)
+	f.ordered = xids(f.ordered, w)
 }
 
-func (f *fakeStages) commit(ws []*work) error {
+func (f *fakeStages) commit(ws []*work, _ wire.Zxid) error {
 	defer f.own(1)()
 	if f.commits.Add(1) == f.failAt {
 		return errDisk
@@ -61,13 +61,15 @@ func (f *fakeStages) commit(ws []*work) error {
 	return nil
 }
 
-func (f *fakeStages) settle(w *work) error {
+func (f *fakeStages) settle(st *step, _ role) ([]*batch, error) {
 	defer f.own(2)()
-	f.settled = xids(f.settled, w)
-	return nil
+	f.settled = xids(f.settled, st.w)
+	return nil, nil
 }
 
-func (f *fakeStages) idle(int64) error {
+func (f *fakeStages) sequenced(wire.Zxid, []asking) {}
+
+func (f *fakeStages) idle(int64, wire.Zxid) error {
 	defer f.own(1)() // it is the log's too
 	return nil
 }
@@ -76,7 +78,7 @@ func (f *fakeStages) fatal(error) { f.fatals.Add(1) }
 func (f *fakeStages) roomAgain()  { f.roomAgains.Add(1) }
 
 func oneOf(xid int32, bytes int) *batch {
-	b := newBatch(0)
+	b := newBatch(0, 0)
 	b.add(entry{kind: kindWrite, op: wire.OpSetData, xid: xid}, make([]byte, bytes))
 	return b
 }
@@ -103,9 +105,9 @@ func TestPipelineKeepsTheOrder(t *testing.T) {
 	if err := p.close(); err != nil {
 		t.Fatal(err)
 	}
-	for name, got := range map[string][]int32{"sequence": f.sequenced, "log": f.committed, "apply": f.settled} {
-		if !slices.Equal(got, f.sequenced) || len(got) != submitters*each {
-			t.Errorf("%s saw %d requests, in another order than the sequencer's %d", name, len(got), len(f.sequenced))
+	for name, got := range map[string][]int32{"sequence": f.ordered, "log": f.committed, "apply": f.settled} {
+		if !slices.Equal(got, f.ordered) || len(got) != submitters*each {
+			t.Errorf("%s saw %d requests, in another order than the sequencer's %d", name, len(got), len(f.ordered))
 		}
 	}
 	next := [submitters]int32{}

@@ -11,7 +11,7 @@ import (
 // reader answers reads. A loop has one and answers from its own goroutine; apply has one for the reads
 // that ride behind a write of their session. Both give the same answer for the same state.
 type reader struct {
-	tree  *tree.Tree
+	trees *trees // the state: another one where a leader has sent a snapshot
 	rules *auth.Rules
 }
 
@@ -20,11 +20,12 @@ type reader struct {
 //
 // The reply shows the node exactly as after zxid (exact-read).
 func (r *reader) answer(dst []byte, op wire.Op, body []byte, ids *auth.Identities, arm tree.Arm) (out []byte, zxid wire.Zxid, code wire.Code) {
+	t := r.trees.Load()
 	in := wire.NewReader(body)
 	path := in.String()
 	watch := op != wire.OpGetACL && in.Bool()
 	if in.Err() != nil || path == nil {
-		return dst, r.tree.Applied(), wire.MarshallingError
+		return dst, t.Applied(), wire.MarshallingError
 	}
 	if !watch {
 		arm = nil
@@ -33,17 +34,17 @@ func (r *reader) answer(dst []byte, op wire.Op, body []byte, ids *auth.Identitie
 	switch op {
 	case wire.OpExists:
 		if bytes.IndexByte(path, 0) >= 0 {
-			return dst, r.tree.Applied(), wire.BadArguments
+			return dst, t.Applied(), wire.BadArguments
 		}
-		out, zxid, code = r.tree.Exists(dst, path, ids, arm)
+		out, zxid, code = t.Exists(dst, path, ids, arm)
 	case wire.OpGetData:
-		out, zxid, code = r.tree.GetData(dst, path, ids, arm)
+		out, zxid, code = t.GetData(dst, path, ids, arm)
 	case wire.OpGetChildren:
-		out, zxid, code = r.tree.GetChildren(dst, path, ids, arm, false)
+		out, zxid, code = t.GetChildren(dst, path, ids, arm, false)
 	case wire.OpGetChildren2:
-		out, zxid, code = r.tree.GetChildren(dst, path, ids, arm, true)
+		out, zxid, code = t.GetChildren(dst, path, ids, arm, true)
 	case wire.OpGetACL:
-		out, zxid, code = r.tree.GetACL(dst, path, ids, r.rules)
+		out, zxid, code = t.GetACL(dst, path, ids, r.rules)
 	}
 	if code != wire.OK {
 		out = out[:at]
@@ -56,9 +57,9 @@ func (r *reader) answer(dst []byte, op wire.Op, body []byte, ids *auth.Identitie
 func (r *reader) multiRead(dst []byte, body []byte, ids *auth.Identities) ([]byte, wire.Zxid, wire.Code) {
 	ops, err := wire.NewMultiIter(body, wire.MultiRead)
 	if err != nil || nullPathIn(ops) {
-		return dst, r.tree.Applied(), wire.MarshallingError
+		return dst, r.trees.Load().Applied(), wire.MarshallingError
 	}
-	out, zxid := r.tree.MultiRead(dst, ops, ids)
+	out, zxid := r.trees.Load().MultiRead(dst, ops, ids)
 	return out, zxid, wire.OK
 }
 
@@ -74,26 +75,26 @@ func nullPathIn(ops wire.MultiIter) bool {
 
 // countDescendants walks everything below a node; the owner of apply calls it.
 func (r *reader) countDescendants(dst []byte, body []byte, ids *auth.Identities) ([]byte, wire.Zxid, wire.Code) {
-	zxid := r.tree.Applied()
+	zxid := r.trees.Load().Applied()
 	in := wire.NewReader(body)
 	path := in.String()
 	if in.Err() != nil || path == nil {
 		return dst, zxid, wire.MarshallingError
 	}
 	var n tree.Node
-	if !r.tree.Lookup(path, &n) {
+	if !r.trees.Load().Lookup(path, &n) {
 		return dst, zxid, wire.NoNode
 	}
 	if !ids.May(n.ACL, wire.PermRead) {
 		return dst, zxid, wire.NoAuth
 	}
-	count, _ := r.tree.CountDescendants(path)
+	count, _ := r.trees.Load().CountDescendants(path)
 	return wire.AppendInt(dst, int32(count)), zxid, wire.OK
 }
 
 // ephemerals lists the session's own ephemerals whose path begins with a prefix, component or not.
 func (r *reader) ephemerals(dst []byte, body []byte, session int64) ([]byte, wire.Zxid, wire.Code) {
-	zxid := r.tree.Applied()
+	zxid := r.trees.Load().Applied()
 	in := wire.NewReader(body)
 	prefix := in.String()
 	if in.Err() != nil {
@@ -105,7 +106,7 @@ func (r *reader) ephemerals(dst []byte, body []byte, session int64) ([]byte, wir
 	}
 	countAt, n := len(dst), int32(0)
 	dst = wire.AppendInt(dst, 0)
-	r.tree.Ephemerals(session, func(path []byte) bool {
+	r.trees.Load().Ephemerals(session, func(path []byte) bool {
 		if bytes.HasPrefix(path, prefix) {
 			dst = wire.AppendString(dst, path)
 			n++
@@ -134,7 +135,7 @@ const (
 
 // judge looks at the node and decides what becomes of its watch (client-protocol.md 6.6).
 func (r *reader) judge(list watchList, path []byte, since wire.Zxid) (verdict, wire.Zxid) {
-	p := r.tree.Peek(path, nil) // the caller has set the filter's bit
+	p := r.trees.Load().Peek(path, nil) // the caller has set the filter's bit
 	switch {
 	case list >= listPersistent:
 		return verdictArm, p.Applied

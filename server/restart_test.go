@@ -53,7 +53,7 @@ func churn(t *testing.T, s *Server, n int) []*peer {
 // summary is what has to be the same after a restart.
 func summary(s *Server) string {
 	return fmt.Sprintf("zxid %v digest %#x znodes %d ephemerals %d bytes %d sessions %d",
-		s.tree.Applied(), s.tree.Digest(), s.tree.NodeCount(), s.tree.EphemeralCount(), s.tree.DataSize(), s.tree.SessionCount())
+		s.tree.Load().Applied(), s.tree.Load().Digest(), s.tree.Load().NodeCount(), s.tree.Load().EphemeralCount(), s.tree.Load().DataSize(), s.tree.Load().SessionCount())
 }
 
 // Snapshots are taken under load. Whichever of them a restart begins from, it ends in the same state.

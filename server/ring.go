@@ -25,6 +25,7 @@ const (
 	flagClose uint8 = 1 << iota // after this reply the connection is finished
 	flagArm                     // the read armed its watch
 	flagWatch                   // the read wanted a watch: its reservation ends here
+	flagGone                    // the role is over in which it was asked: nothing is answered, the connection is cut
 )
 
 // record is one message from apply to a loop. Records of one ring are in zxid order.

@@ -151,7 +151,7 @@ func stateOf(t *testing.T, tr *tree.Tree) string {
 
 // play is a run of the script.
 type play struct {
-	*runner
+	*driver
 	disk     *vfs.Sim
 	sessions []int64
 	known    known
@@ -161,7 +161,7 @@ type play struct {
 
 func newPlay(t *testing.T) *play {
 	d := vfs.NewSim(1)
-	p := &play{runner: newRunner(t, d, nil), disk: d, known: known{}}
+	p := &play{driver: newDriver(t, d, nil), disk: d, known: known{}}
 	p.mark("")
 	return p
 }
@@ -169,7 +169,7 @@ func newPlay(t *testing.T) *play {
 // mark ends a step.
 func (p *play) mark(step string) {
 	p.t.Helper()
-	tr := p.d.s.tree
+	tr := p.d.s.tree.Load()
 	if why := p.known.differs(tr); why != "" {
 		p.t.Fatalf("after %s: %s", step, why)
 	}
@@ -251,7 +251,7 @@ func (p *play) restarts(inPeace bool) {
 		p.disk.Kill()
 	}
 	now := p.now
-	p.runner = newRunner(p.t, p.disk, nil)
+	p.driver = newDriver(p.t, p.disk, nil)
 	p.now = now
 	p.mark(fmt.Sprintf("restart, in peace: %v", inPeace))
 }

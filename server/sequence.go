@@ -26,6 +26,7 @@ type sequencer struct {
 	last    wire.Zxid           // given out last
 	digest  uint64              // of the tree after last; kept with opt.digests
 	nowMS   int64               // wall clock: the time of this run's transactions
+	liveMS  int64               // the sessions' clock
 
 	// Buffers used again and again.
 	body []byte
@@ -51,8 +52,14 @@ const (
 // rootPath is how the sequencer spells the root; "" on the wire is an alias.
 var rootPath = []byte("/")
 
+// renew starts a leader's sequence behind the tree, to which all is applied that was before.
+func (s *sequencer) renew(t *tree.Tree, epoch uint32) {
+	s.tree, s.over, s.last, s.digest = t, newOverlay(), wire.Zxid(int64(epoch)<<32), t.Digest()
+	clear(s.closing)
+}
+
 // begin starts a run: changes that are applied are forgotten, and nowMS is the time of what follows.
-func (s *sequencer) begin(nowMS int64) {
+func (s *sequencer) begin(nowMS, liveMS int64) {
 	applied := s.tree.Applied()
 	s.over.forget(applied)
 	for id, zxid := range s.closing { // order-free
@@ -60,16 +67,28 @@ func (s *sequencer) begin(nowMS int64) {
 			delete(s.closing, id)
 		}
 	}
-	s.nowMS = nowMS
+	s.nowMS, s.liveMS = nowMS, liveMS
 }
+
+// lowCounter is how many zxids an epoch has left when it has to end: more than one run can take.
+const lowCounter = 1 << 24
+
+// epochEnds says that the zxids of the epoch run out.
+func (s *sequencer) epochEnds() bool { return s.last.Counter() > 1<<32-lowCounter }
+
+// nextEpoch goes on in the next epoch: only a server alone may decide that.
+func (s *sequencer) nextEpoch() { s.last = wire.Zxid((s.last.Epoch() + 1) << 32) }
 
 // request turns a write into a transaction appended to dst. It sets e.zxid and e.code; a request that
 // fails takes a zxid and becomes an error transaction, but for those whose record cannot be decoded
 // (3.9: no zxid, nothing logged).
 func (s *sequencer) request(e *entry, body, dst []byte) []byte {
 	e.code = wire.OK
+	if e.link != 0 {
+		s.claim(e, body)
+	}
 	if e.op == wire.OpCreateSession || e.op == wire.OpCloseSession {
-		return s.seal(e, s.sessionTxn(e, body, dst))
+		return s.seal(e, s.sessionTxn(e, dst))
 	}
 	if e.op == wire.OpMulti {
 		return s.seal(e, s.multiTxn(e, body, dst))
@@ -77,8 +96,7 @@ func (s *sequencer) request(e *entry, body, dst []byte) []byte {
 	r := wire.NewReader(body)
 	var q subRequest
 	if q.decode(e.op, &r) != nil {
-		e.code, e.zxid = wire.MarshallingError, 0
-		return dst
+		return s.undecodable(e, dst)
 	}
 	zxid := s.take(e)
 	if code := s.admitted(e); code != wire.OK {
@@ -90,6 +108,31 @@ func (s *sequencer) request(e *entry, body, dst []byte) []byte {
 		return s.errorTxn(e, dst, e.code)
 	}
 	return s.seal(e, append(s.header(e, typ, dst), s.body...))
+}
+
+// undecodable answers a request that cannot be read: it costs no zxid, unless another server's client waits
+// for its transaction.
+func (s *sequencer) undecodable(e *entry, dst []byte) []byte {
+	if e.link != 0 {
+		s.take(e)
+		return s.errorTxn(e, dst, wire.MarshallingError)
+	}
+	e.code, e.zxid = wire.MarshallingError, 0
+	return dst
+}
+
+// claim finds the session of a request that a learner has forwarded, and makes it that learner's if it is
+// nobody's. A session that begins is entered.
+func (s *sequencer) claim(e *entry, body []byte) {
+	if e.op == wire.OpCreateSession {
+		r := wire.NewReader(body)
+		e.sess = s.table.Add(e.asker, r.Int(), s.liveMS)
+	} else {
+		e.sess = s.table.Lookup(e.asker)
+	}
+	if e.sess != nil && e.sess.Owner() == 0 {
+		e.sess.SetOwner(e.source())
+	}
 }
 
 // take gives the request the next zxid.
@@ -104,6 +147,8 @@ func (s *sequencer) take(e *entry) wire.Zxid {
 // was sent through the old one must not take effect behind what is sent through the new one (S7).
 func (s *sequencer) admitted(e *entry) wire.Code {
 	switch {
+	case e.sess == nil && e.link != 0:
+		return wire.SessionExpired
 	case e.sess == nil:
 		return wire.OK
 	case e.sess.Closing():
@@ -117,15 +162,28 @@ func (s *sequencer) admitted(e *entry) wire.Code {
 // moved reports whether the session has another connection than the one the request came through. Where
 // it has none, its last words still count.
 func moved(e *entry) bool {
-	owner := e.sess.Owner()
-	return owner != 0 && e.conn != 0 && owner != uint64(e.conn)
+	owner, from := e.sess.Owner(), e.source()
+	return owner != 0 && from != 0 && owner != from
+}
+
+// source is who the request came through, as an owner of sessions; 0 for requests of our own.
+func (e *entry) source() uint64 {
+	if e.link != 0 {
+		return ownerLink | uint64(e.link)
+	}
+	return uint64(e.conn)
+}
+
+// session is whose request it is, 0 for one of our own.
+func (e *entry) session() int64 {
+	if e.sess != nil {
+		return e.sess.ID
+	}
+	return e.asker
 }
 
 func (s *sequencer) header(e *entry, typ wire.Op, dst []byte) []byte {
-	h := wire.TxnHeader{Cxid: e.xid, Zxid: e.zxid, Time: s.nowMS, Type: typ}
-	if e.sess != nil {
-		h.ClientID = e.sess.ID
-	}
+	h := wire.TxnHeader{ClientID: e.session(), Cxid: e.xid, Zxid: e.zxid, Time: s.nowMS, Type: typ}
 	return h.Append(dst)
 }
 
@@ -133,6 +191,13 @@ func (s *sequencer) errorTxn(e *entry, dst []byte, code wire.Code) []byte {
 	e.code = code
 	t := wire.ErrorTxn{Err: code}
 	return t.Append(s.header(e, wire.OpError, dst))
+}
+
+// refuse answers a learner's request while our disk is nearly full. That takes a transaction, for its client
+// waits for one; a session whose end cannot be written lives on.
+func (s *sequencer) refuse(e *entry, dst []byte) []byte {
+	s.take(e)
+	return s.errorTxn(e, dst, wire.OperationTimeout)
 }
 
 // subRequest is a write request, alone or inside a multi.
@@ -543,8 +608,11 @@ func (s *sequencer) reconfig(dst []byte) (wire.Op, []byte, wire.Code) {
 }
 
 // sessionTxn: a session begins or ends. Its end takes its ephemerals with it, those on their way too.
-func (s *sequencer) sessionTxn(e *entry, body, dst []byte) []byte {
+func (s *sequencer) sessionTxn(e *entry, dst []byte) []byte {
 	s.take(e)
+	if e.sess == nil {
+		return s.errorTxn(e, dst, wire.SessionExpired)
+	}
 	if e.op == wire.OpCreateSession {
 		t := wire.CreateSessionTxn{TimeOut: e.sess.TimeoutMS()}
 		return t.Append(s.header(e, wire.OpCreateSession, dst))

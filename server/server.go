@@ -19,6 +19,8 @@ import (
 	"paddock/wal"
 	"paddock/watch"
 	"paddock/wire"
+	"paddock/zab"
+	"paddock/zab/runner"
 )
 
 // Config is what a server needs to know. The keys are those of zoo.cfg.
@@ -45,7 +47,7 @@ type Config struct {
 	EnforceQuota    bool // zookeeper.enforceQuota
 	ReconfigEnabled bool // reconfigEnabled
 	NoDigest        bool // zookeeper.digest.enabled=false
-	TxnDigests      bool // transactions carry the digest of the tree after them, as an ensemble's do
+	TxnDigests      bool // transactions carry the digest of the tree after them, as an ensemble's always do
 
 	SegmentBytes    int64         // of the log; preAllocSize
 	FsyncWarning    time.Duration // slower syncs are told of; fsync.warningthresholdms
@@ -60,7 +62,8 @@ type Config struct {
 	ContainerNeverUsed time.Duration // znode.container.maxNeverUsedIntervalMs, 0 = never
 	MinFreeBytes       int64         // below this writes are refused; 0 = the default
 	Auth               auth.Config
-	Words              Words // answers four-letter words; nil closes the connection
+	Ensemble           *Ensemble // nil: the server is alone
+	Words              Words     // answers four-letter words; nil closes the connection
 	FS                 vfs.FS
 	Log                *slog.Logger
 	OnFatal            func(error) // storage failed: nothing more is acknowledged; the process has to end
@@ -70,16 +73,19 @@ type Config struct {
 // own, and may ask the server anything.
 type Words func(s *Server, w [4]byte, rest []byte) []byte
 
-// Server is one paddock server: an ensemble of one.
+// Server is one paddock server: alone, or a member of an ensemble.
 type Server struct {
 	cfg   Config
 	log   *slog.Logger
 	rules *auth.Rules
 
-	tree  *tree.Tree
-	table *session.Table
-	wal   *wal.Log
-	locks []io.Closer
+	tree      trees
+	table     *session.Table
+	wal       *wal.Log
+	epochs    *wal.EpochFile
+	untrusted bool    // nothing here may vote: see distrust
+	tail      []*work // of the log: what is there and not known to be committed
+	locks     []io.Closer
 
 	clock  *clock
 	seq    sequencer
@@ -88,6 +94,14 @@ type Server struct {
 	words  *wordRoom
 	engine *znet.Engine
 	loops  []*loop
+
+	// Of a member of an ensemble.
+	member         *member
+	agree          agreement     // nil: the server is alone
+	term           atomic.Uint64 // of the pipeline's role; 0 for a server alone
+	asked          syncRoom
+	renewals       renewals
+	loggingSinceMS atomic.Int64 // when the write that the log is busy with began, 0 for none
 
 	syncs           timings      // of the log
 	slowSyncs       atomic.Int64 // over Config.FsyncWarning
@@ -98,6 +112,9 @@ type Server struct {
 	noRoom          atomic.Bool                 // the log's next segment does not fit on the disk
 	sessions        atomic.Int64                // the last session id given out
 	sinceCheckpoint struct{ txns, bytes int64 } // the apply stage's
+	authScratch     []byte                      // the apply stage's
+	group           *wal.Batch                  // the log stage's: several works in one
+	seqTerm         uint64                      // the sequencer's: the role that it works for
 	checkpoints     checkpoints
 
 	driven  bool // nobody else runs: nothing may wait
@@ -115,15 +132,24 @@ func Start(cfg Config) (*Server, error) {
 		s.closeStorage()
 		return nil, err
 	}
+	var r *runner.Runner
+	if cfg.Ensemble != nil {
+		r = s.enrol()
+	}
 	if err := s.listen(); err != nil {
 		s.closeStorage()
 		return nil, err
+	}
+	if r != nil {
+		if err := s.join(r); err != nil {
+			return nil, errors.Join(err, s.Close(context.Background()))
+		}
 	}
 	return s, nil
 }
 
 func newServer(cfg Config, now func() time.Time) *Server {
-	s := &Server{cfg: cfg, log: cfg.Log, clock: newClock(now), stop: make(chan struct{}), started: now()}
+	s := &Server{cfg: cfg, log: cfg.Log, clock: newClock(now), stop: make(chan struct{}), started: now(), group: wal.NewBatch(0)}
 	s.checkpoints.due = make(chan struct{}, 1)
 	return s
 }
@@ -138,9 +164,7 @@ func (s *Server) open() error {
 		return err
 	}
 	s.table = session.NewTable(s.cfg.TickMS)
-	for _, sess := range s.tree.Sessions(nil) {
-		s.table.Add(sess.ID, sess.TimeoutMS, s.clock.sessionMS())
-	}
+	s.resetSessions()
 	s.sessions.Store(session.FirstID(s.cfg.ServerID, s.clock.wallMS()))
 	return nil
 }
@@ -150,7 +174,7 @@ func (s *Server) listen() error {
 	nc := s.build()
 	nc.Ready = func() { // every loop is there: the first frame may come
 		s.pipe.start()
-		s.serving.Store(true)
+		s.serving.Store(s.cfg.Ensemble == nil)
 	}
 	s.words.start()
 	s.watchDisk() // also the first write is refused on a disk that is full
@@ -167,20 +191,29 @@ func (s *Server) listen() error {
 
 // build makes the stages around the tree, and says what engine they need.
 func (s *Server) build() znet.Config {
+	t := s.tree.Load()
 	s.seq = sequencer{
-		tree: s.tree, rules: s.rules, table: s.table, over: newOverlay(), closing: map[int64]wire.Zxid{},
-		last: s.tree.Applied(), digest: s.tree.Digest(),
+		tree: t, rules: s.rules, table: s.table, over: newOverlay(), closing: map[int64]wire.Zxid{},
+		last: t.Applied(), digest: t.Digest(),
 		opt: sequencerOptions{
-			digests:       s.cfg.TxnDigests && !s.cfg.NoDigest,
+			digests:       (s.cfg.TxnDigests || s.cfg.Ensemble != nil) && !s.cfg.NoDigest,
 			extendedTypes: s.cfg.ExtendedTypes, enforceQuota: s.cfg.EnforceQuota,
 			reconfigEnabled: s.cfg.ReconfigEnabled,
 		},
 	}
 	filter := watch.NewFilter()
-	s.apply = applier{tree: s.tree, table: s.table, filter: filter, read: reader{s.tree, s.rules}}
+	s.apply = applier{
+		tree: t, table: s.table, filter: filter, read: reader{&s.tree, s.rules},
+		parked: map[int64]*parking{}, forward: s.forward, sessionMS: s.clock.sessionMS, asked: &s.asked,
+	}
 	s.apply.room.cond.L = &s.apply.room.mu
 	s.apply.ring = func(i int) { s.loops[i].nl.Ring() }
 	s.pipe = newPipeline(s)
+	if s.cfg.Ensemble != nil {
+		s.pipe.beginAt(t.Applied(), s.tail)
+		s.term.Store(s.pipe.role.term)
+		s.tail = nil
+	}
 	s.words = newWordRoom(s)
 	return znet.Config{
 		Listen: s.cfg.Listen, Loops: s.cfg.Loops,
@@ -249,7 +282,10 @@ func (s *Server) tick() {
 func (s *Server) beat(now time.Time) {
 	s.clock.step(now)
 	s.pipe.seal(s.clock.serverMS())
-	if s.full.Load() || s.noRoom.Load() {
+	if s.member != nil {
+		s.member.beat()
+	}
+	if s.full.Load() || s.noRoom.Load() || !s.leads() {
 		return // nobody expires who could not write either
 	}
 	if due := s.table.Expire(s.clock.sessionMS(), nil); len(due) > 0 {
@@ -259,7 +295,7 @@ func (s *Server) beat(now time.Time) {
 
 // expire submits the end of sessions that were not heard of.
 func (s *Server) expire(due []*session.Session) {
-	b := newBatch(s.clock.serverMS())
+	b := s.newBatch()
 	s.expired.Add(int64(len(due)))
 	for _, sess := range due {
 		s.log.Info("session expired", "session", fmt.Sprintf("%#x", uint64(sess.ID)), "timeoutMS", sess.TimeoutMS())
@@ -271,12 +307,10 @@ func (s *Server) expire(due []*session.Session) {
 // call has f run between two transactions, and waits for it; false if the server ends before.
 func (s *Server) call(f func(t *tree.Tree)) bool {
 	done := make(chan struct{})
-	b := newBatch(s.clock.serverMS())
-	b.add(entry{kind: kindCall, call: func(t *tree.Tree) {
+	s.callSoon(func(t *tree.Tree) {
 		f(t)
 		close(done)
-	}}, nil)
-	s.pipe.put(b)
+	})
 	select {
 	case <-done:
 		return true
@@ -285,30 +319,72 @@ func (s *Server) call(f func(t *tree.Tree)) bool {
 	}
 }
 
+// callSoon has f run between two transactions.
+func (s *Server) callSoon(f func(t *tree.Tree)) {
+	b := s.newBatch()
+	b.add(entry{kind: kindCall, call: f}, nil)
+	s.pipe.put(b)
+}
+
 // sequence implements stages.
 func (s *Server) sequence(w *work) {
 	refuse := s.full.Load() || s.noRoom.Load()
-	s.seq.begin(s.clock.now().UnixMilli())
+	if w.term != s.seqTerm {
+		s.seqTerm = w.term
+		s.seq.renew(s.tree.Load(), w.epoch)
+	}
+	s.seq.begin(s.clock.now().UnixMilli(), s.clock.sessionMS())
 	w.txns.Reset()
+	if s.seq.epochEnds() && !s.endEpoch(w) {
+		return
+	}
 	for _, b := range w.batches {
-		for i := range b.entries {
-			e := &b.entries[i]
-			if e.kind != kindWrite {
-				continue
-			}
-			if refuse {
-				s.refuseWrite(e)
-				continue
-			}
-			dst := w.txns.Begin(s.seq.last + 1)
-			at := len(dst)
-			if dst = s.seq.request(e, b.body(e), dst); e.zxid != 0 {
-				e.txn = dst[at:len(dst):len(dst)]
-				w.txns.End(dst)
-			}
+		if b.term == w.term { // else its clients are gone
+			s.sequenceBatch(w, b, refuse)
 		}
 	}
-	w.logged, w.loggedBytes = int64(w.txns.Len()), w.txns.Size()
+	w.count()
+}
+
+func (s *Server) sequenceBatch(w *work, b *batch, refuse bool) {
+	for i := range b.entries {
+		e := &b.entries[i]
+		if e.kind == kindSync && e.link == 0 {
+			e.token = s.asked.add(e, b, false)
+		}
+		if e.kind != kindWrite {
+			continue
+		}
+		if refuse && e.link == 0 {
+			s.refuseWrite(e)
+			continue
+		}
+		dst := w.txns.Begin(s.seq.last + 1)
+		at := len(dst)
+		if refuse {
+			dst = s.seq.refuse(e, dst)
+		} else {
+			dst = s.seq.request(e, b.body(e), dst)
+		}
+		if e.zxid != 0 {
+			e.txn = dst[at:len(dst):len(dst)]
+			w.txns.End(dst)
+		}
+	}
+}
+
+// endEpoch is for the last zxids of an epoch: a server alone begins another; a leader steps down, and the
+// next one does.
+func (s *Server) endEpoch(w *work) bool {
+	if s.agree == nil {
+		s.seq.nextEpoch()
+		return true
+	}
+	s.agree.Post(zab.Event{Kind: zab.EventResign})
+	for _, b := range w.batches {
+		b.term = 0 // dropped
+	}
+	return false
 }
 
 // refuseWrite answers a write while the disk is full, with an error that all clients know and retry.
@@ -320,23 +396,52 @@ func (s *Server) refuseWrite(e *entry) {
 	}
 }
 
-// commit implements stages: one write and one sync for all that gathered.
-func (s *Server) commit(ws []*work) error {
-	first := ws[0]
-	for _, w := range ws[1:] {
-		for zxid, txn := range w.txns.Txns() {
-			first.txns.Add(zxid, txn)
+// commit implements stages: one write and one sync for all that gathered, and another where a new epoch
+// begins among them.
+func (s *Server) commit(ws []*work, committed wire.Zxid) error {
+	for len(ws) > 0 {
+		b, n := s.gather(ws)
+		ws = ws[n:]
+		if b.Len() == 0 {
+			continue
+		}
+		if err := s.commitOne(b, committed); err != nil {
+			return err
+		}
+		if s.agree != nil {
+			s.agree.Post(zab.Event{Kind: zab.EventDurable, Zxid: b.Last()})
 		}
 	}
-	if first.txns.Len() == 0 {
-		return nil
+	return nil
+}
+
+// gather returns one batch for as many works as can share it.
+func (s *Server) gather(ws []*work) (b *wal.Batch, n int) {
+	if len(ws) == 1 {
+		return ws[0].txns, 1
 	}
+	s.group.Reset()
+	for n < len(ws) && (ws[n].txns.Len() == 0 || s.group.Accepts(ws[n].txns.First())) {
+		for zxid, txn := range ws[n].txns.Txns() {
+			s.group.Add(zxid, txn)
+		}
+		n++
+	}
+	return s.group, n
+}
+
+func (s *Server) commitOne(b *wal.Batch, committed wire.Zxid) error {
 	at, digest := s.apply.checkpoint()
+	if committed == endless {
+		committed = at
+	}
+	s.loggingSinceMS.Store(max(1, s.clock.serverMS()))
+	defer s.loggingSinceMS.Store(0)
 	start := s.clock.now()
-	err := s.wal.Commit(first.txns, at, at, digest)
+	err := s.wal.Commit(b, committed, at, digest)
 	for errors.Is(err, wal.ErrNoSpace) && s.awaitSpace() {
 		start = s.clock.now()
-		err = s.wal.Commit(first.txns, at, at, digest)
+		err = s.wal.Commit(b, committed, at, digest)
 	}
 	if err != nil {
 		return err
@@ -356,12 +461,45 @@ func (s *Server) timeSync(took time.Duration) {
 }
 
 // settle implements stages.
-func (s *Server) settle(w *work) error {
-	if err := s.apply.apply(w); err != nil {
+func (s *Server) settle(st *step, r role) ([]*batch, error) {
+	a := &s.apply
+	a.answered = nil
+	if a.term != r.term {
+		a.term = r.term
+		a.dropParked()
+	}
+	if err := s.applyStep(st, r); err != nil {
+		return nil, s.diverged(err)
+	}
+	a.note()
+	a.ringBells()
+	if st.last {
+		s.countForCheckpoint(st.w)
+	}
+	return a.answered, nil
+}
+
+func (s *Server) applyStep(st *step, r role) (err error) {
+	switch {
+	case st.call != nil:
+		st.call()
+	case st.w.kind == workForeign:
+		defer misfit(&err)
+		return s.apply.follow(st.w, st.upTo)
+	case st.w.kind == workAsked:
+		s.apply.ask(st.w, r)
+	default:
+		return s.apply.apply(st.w)
+	}
+	return nil
+}
+
+// diverged marks the state of a member that is not its ensemble's, so that it is not used after a restart.
+func (s *Server) diverged(err error) error {
+	if s.agree == nil {
 		return err
 	}
-	s.countForCheckpoint(w)
-	return nil
+	return errors.Join(err, s.distrust(err.Error()))
 }
 
 // roomAgain implements stages: whoever was stalled has to look again, also where nothing of its own is
@@ -373,7 +511,7 @@ func (s *Server) roomAgain() {
 }
 
 // idle implements stages: an idle log is sealed, so that something vouches for its last batch.
-func (s *Server) idle(nowMS int64) error {
+func (s *Server) idle(nowMS int64, committed wire.Zxid) error {
 	if nowMS-s.lastCommitMS.Load() < wal.SealAfter.Milliseconds() {
 		return nil
 	}
@@ -386,6 +524,9 @@ func (s *Server) fatal(err error) {
 	s.serving.Store(false)
 	s.failed.Do(func() {
 		s.log.Error("the server stops", "err", err)
+		if s.agree != nil {
+			s.agree.Fail(err) // votes and heartbeats end with it
+		}
 		if s.cfg.OnFatal != nil {
 			s.cfg.OnFatal(err)
 		}
@@ -409,9 +550,13 @@ func (s *Server) Close(ctx context.Context) error {
 	return err
 }
 
-func (s *Server) close(context.Context) error {
+func (s *Server) close(end context.Context) error {
 	s.serving.Store(false)
 	s.engine.Drain()
+	if s.agree != nil {
+		s.settleAll(end)
+		s.agree.Close() // our leadership, or our part in another's, ends here: the others elect at once
+	}
 	close(s.stop)
 	s.running.Wait()
 	err := s.pipe.close()
@@ -431,5 +576,6 @@ func (s *Server) flushLoops() {
 	}
 }
 
-func (s *Server) logDir() string  { return filepath.Join(s.cfg.LogDir, "paddock", "log") }
-func (s *Server) snapDir() string { return filepath.Join(s.cfg.DataDir, "paddock", "snap") }
+func (s *Server) epochsDir() string { return filepath.Join(s.cfg.DataDir, "paddock", "epochs") }
+func (s *Server) logDir() string    { return filepath.Join(s.cfg.LogDir, "paddock", "log") }
+func (s *Server) snapDir() string   { return filepath.Join(s.cfg.DataDir, "paddock", "snap") }

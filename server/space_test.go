@@ -39,7 +39,7 @@ func simulated(d *vfs.Sim, change ...func(*Config)) func(*Config) {
 // are there. When there is space, writes go on, and all that was acknowledged is there.
 func TestWritesAreRefusedWhileTheNextSegmentDoesNotFit(t *testing.T) {
 	d := vfs.NewSim(1)
-	r := newRunner(t, d, nil)
+	r := newDriver(t, d, nil)
 	sess := r.session()
 	must(t, r.write(sess, wire.OpCreate, createBody("/a", nil, 0)))
 	limit(t, d, 20<<10) // one more segment
@@ -71,7 +71,7 @@ func TestWritesAreRefusedWhileTheNextSegmentDoesNotFit(t *testing.T) {
 	}
 	digest := r.d.Digest()
 	r.close()
-	again := newRunner(t, d.Clone(), nil)
+	again := newDriver(t, d.Clone(), nil)
 	if again.d.Applied() != applied+1 || again.d.Digest() != digest {
 		t.Errorf("after a restart: zxid %v, digest %#x; want %v, %#x", again.d.Applied(), again.d.Digest(), applied+1, digest)
 	}

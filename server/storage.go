@@ -12,10 +12,131 @@ import (
 	"paddock/wire"
 )
 
-// openStorage locks the directories, loads the newest snapshot that verifies and replays the log
-// behind it. A server that cannot vouch for what it acknowledged does not start (log-honest).
+// openStorage locks the directories, reads the record of promises, loads the newest snapshot that verifies
+// and replays the log behind it. A server alone that cannot vouch for what it acknowledged does not start
+// (log-honest); one of an ensemble starts as one that knows nothing, and the others give it a state.
 func (s *Server) openStorage() error {
 	if err := s.lockDirs(); err != nil {
+		return err
+	}
+	if err := s.openEpochs(); err != nil {
+		return err
+	}
+	if s.cfg.Ensemble == nil {
+		if s.distrusted() {
+			return fmt.Errorf("server: %s says that what is in this directory is not to be trusted: only a server of an ensemble can start "+
+				"on it, for it gets the state from the others", s.untrustedFile())
+		}
+		return s.recover()
+	}
+	if !s.distrusted() {
+		err := s.recover()
+		if err == nil || !isDamage(err) {
+			return err
+		}
+		s.log.Error("what is on the disk has a hole: this server does not vote, and joins with a leader's snapshot", "err", err)
+		if err := s.distrust(err.Error()); err != nil {
+			return err
+		}
+	}
+	if err := s.setAside(); err != nil {
+		return err
+	}
+	s.untrusted = true
+	return s.recover()
+}
+
+// damage is what a server of an ensemble may start in spite of.
+type damage struct{ error }
+
+func (d damage) Unwrap() error { return d.error }
+
+func isDamage(err error) bool {
+	var d damage
+	var w *wal.DamageError
+	return errors.As(err, &d) || errors.As(err, &w)
+}
+
+// setAside keeps what cannot be trusted under another name: it may be all that is left of something.
+func (s *Server) setAside() error {
+	if s.wal != nil {
+		if err := s.wal.Close(); err != nil {
+			s.log.Warn("the log that is set aside", "err", err)
+		}
+		s.wal = nil
+	}
+	for _, dir := range []string{s.logDir(), s.snapDir()} {
+		names, err := s.cfg.FS.List(dir)
+		if err != nil {
+			return err
+		}
+		if len(names) == 0 {
+			continue
+		}
+		if err := s.renameAside(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) renameAside(dir string) error {
+	for n := 1; ; n++ {
+		to := fmt.Sprintf("%s.untrusted-%d", dir, n)
+		if _, err := s.cfg.FS.Stat(to); err == nil {
+			continue
+		}
+		if err := s.cfg.FS.Rename(dir, to); err != nil {
+			return err
+		}
+		s.log.Warn("set aside", "dir", dir, "as", to)
+		return errors.Join(s.cfg.FS.MkdirAll(dir), s.cfg.FS.SyncDir(filepath.Dir(dir)))
+	}
+}
+
+// openEpochs reads what this server has promised. A log without the record that is written before anything
+// else means that the record is lost, and with it promises that were made to others.
+func (s *Server) openEpochs() error {
+	f, e, err := wal.OpenEpochs(s.cfg.FS, s.epochsDir())
+	if err != nil {
+		return err
+	}
+	if err := f.Repaired(); err != nil {
+		s.log.Warn("a copy of the epoch record was made again", "err", err)
+	}
+	s.epochs = f
+	var id int64
+	if s.cfg.Ensemble != nil {
+		id = int64(s.cfg.Ensemble.ID)
+	}
+	switch {
+	case e.ServerID != 0 && id != 0 && e.ServerID != id:
+		return fmt.Errorf("server: the data in %s is that of server %d, and this is server %d (myid): "+
+			"what one has promised, another must not forget", s.epochsDir(), e.ServerID, id)
+	case e.Generation == 0:
+		if err := s.refuseLostEpochs(); err != nil {
+			return err
+		}
+		return f.Save(wal.Epochs{ServerID: id})
+	case e.ServerID != id && id != 0:
+		e.ServerID = id
+		return f.Save(e)
+	}
+	return nil
+}
+
+func (s *Server) refuseLostEpochs() error {
+	names, err := s.cfg.FS.List(s.logDir())
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	return fmt.Errorf("server: there is a log in %s and no epoch record in %s: this server no longer knows what it has promised, "+
+		"and may not take part under its id", s.logDir(), s.epochsDir())
+}
+
+// recover makes the state from the snapshots and the log that are there.
+func (s *Server) recover() error {
+	if err := s.adoptStaged(); err != nil {
 		return err
 	}
 	loaded, err := s.loadSnapshot()
@@ -27,37 +148,77 @@ func (s *Server) openStorage() error {
 		return err
 	}
 	if base := s.wal.Base(); base > loaded {
-		return fmt.Errorf("server: the log in %s begins after zxid %v, and the newest snapshot in %s that verifies is of %v: "+
-			"what was between is missing", s.logDir(), base, s.snapDir(), loaded)
+		return damage{fmt.Errorf("server: the log in %s begins after zxid %v, and the newest snapshot in %s that verifies is of %v: "+
+			"what was between is missing", s.logDir(), base, s.snapDir(), loaded)}
 	}
 	if last := s.wal.Last(); last < loaded {
-		return fmt.Errorf("server: the log in %s ends at zxid %v, before the snapshot's %v: "+
-			"it is not the log of this snapshot, or its end is missing", s.logDir(), last, loaded)
+		return damage{fmt.Errorf("server: the log in %s ends at zxid %v, before the snapshot's %v: "+
+			"it is not the log of this snapshot, or its end is missing", s.logDir(), last, loaded)}
 	}
-	replayed := 0
-	check := s.wal.Checkpoint()
-	err = s.wal.Replay(loaded, func(txn []byte) error {
-		s.tree.Apply(txn, nil, nil)
-		replayed++
-		return s.compareDigest(check)
-	})
+	replayed, err := s.replay(loaded)
 	if err != nil {
 		return fmt.Errorf("server: replay %s: %w", s.logDir(), err)
 	}
 	s.sinceCheckpoint.txns = int64(replayed) // a server that restarts often still makes snapshots
+	t := s.tree.Load()
 	s.log.Info("recovered", "snapshotZxid", loaded.String(), "replayed", replayed,
-		"zxid", s.tree.Applied().String(), "znodes", s.tree.NodeCount())
+		"zxid", t.Applied().String(), "last", s.wal.Last().String(), "znodes", t.NodeCount())
 	return nil
+}
+
+// replay applies the log. In an ensemble only what is known to be committed is applied: the rest waits, and
+// may have to go.
+func (s *Server) replay(loaded wire.Zxid) (applied int, err error) {
+	upTo := s.wal.Last()
+	if s.cfg.Ensemble != nil {
+		upTo = max(loaded, s.wal.Committed())
+	}
+	t, check := s.tree.Load(), s.wal.Checkpoint()
+	s.tail = nil
+	err = s.wal.Replay(loaded, func(txn []byte) error {
+		var h wire.TxnHeader
+		r := wire.NewReader(txn)
+		if err := h.Decode(&r); err != nil {
+			return err
+		}
+		zxid := h.Zxid
+		if zxid > upTo {
+			s.keepTail(zxid, txn)
+			return nil
+		}
+		t.Apply(txn, nil, nil)
+		applied++
+		return s.compareDigest(check)
+	})
+	for _, w := range s.tail {
+		w.count()
+	}
+	return applied, err
+}
+
+// adoptStaged finishes the installation of a leader's snapshot whose log is there already, and drops what is
+// left of others.
+func (s *Server) adoptStaged() error {
+	return nil
+}
+
+func (s *Server) keepTail(zxid wire.Zxid, txn []byte) {
+	n := len(s.tail)
+	if n == 0 || !s.tail[n-1].txns.Accepts(zxid) || s.tail[n-1].txns.Size() > maxBatchBytes {
+		s.tail = append(s.tail, &work{kind: workForeign, txns: wal.NewBatch(0)})
+		n++
+	}
+	s.tail[n-1].txns.Add(zxid, txn)
 }
 
 // compareDigest stops the replay where the log says that the tree was another one: either the log or
 // the code that applies it is not what it was. Serving divergence is worse than not serving.
 func (s *Server) compareDigest(c wal.Checkpoint) error {
-	if c.At == 0 || s.cfg.NoDigest || s.tree.Applied() != c.At || s.tree.Digest() == c.Digest {
+	if c.At == 0 || s.cfg.NoDigest || s.tree.Load().Applied() != c.At || s.tree.Load().Digest() == c.Digest {
 		return nil
 	}
 	return fmt.Errorf("the tree's digest at zxid %v is %#x, the log says %#x: the state has diverged "+
-		"(digest.enabled=false starts regardless)", c.At, s.tree.Digest(), c.Digest)
+		"(digest.enabled=false starts regardless)", c.At, s.tree.Load().Digest(), c.Digest)
 }
 
 // lockDirs makes the directories and sees to it that no other server uses them.
@@ -84,7 +245,7 @@ func (s *Server) lockDirs() error {
 		}
 		s.locks = append(s.locks, lock)
 	}
-	for _, dir := range []string{s.logDir(), s.snapDir()} {
+	for _, dir := range []string{s.logDir(), s.snapDir(), s.epochsDir()} {
 		if err := s.cfg.FS.MkdirAll(dir); err != nil {
 			return fmt.Errorf("server: cannot make %s: %w", dir, err)
 		}
@@ -124,12 +285,12 @@ func (s *Server) loadSnapshot() (wire.Zxid, error) {
 	}
 	switch {
 	case errors.Is(err, snap.ErrNone):
-		s.tree = tree.New(s.treeOptions())
+		s.tree.Store(tree.New(s.treeOptions()))
 		return 0, nil // whether the log reaches back to the beginning is seen when it is open
 	case err != nil:
 		return 0, err
 	}
-	s.tree = t
+	s.tree.Store(t)
 	return report.Loaded.Zxid, nil
 }
 

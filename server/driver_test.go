@@ -11,9 +11,9 @@ import (
 	"paddock/wire"
 )
 
-// runner drives the stages of a server by hand, without connections: each write is sequenced, committed
+// driver drives the stages of a server by hand, without connections: each write is sequenced, committed
 // and applied before the next, by the same code as in production.
-type runner struct {
+type driver struct {
 	t   *testing.T
 	d   *Driven
 	now time.Time
@@ -21,16 +21,16 @@ type runner struct {
 	err error // what OnFatal was told
 }
 
-var runnerStart = time.UnixMilli(1_700_000_000_000)
+var driverStart = time.UnixMilli(1_700_000_000_000)
 
-// runnerConfig is a server on a disk in memory with small segments.
-func runnerConfig(d *vfs.Sim) Config {
+// driverConfig is a server on a disk in memory with small segments.
+func driverConfig(d *vfs.Sim) Config {
 	c := config("/data")
 	c.FS, c.SegmentBytes, c.ExtendedTypes, c.Loops = d, 16<<10, true, 1
 	return c
 }
 
-func newRunner(t *testing.T, d *vfs.Sim, change func(*Config)) *runner {
+func newDriver(t *testing.T, d *vfs.Sim, change func(*Config)) *driver {
 	t.Helper()
 	r, err := drive(t, d, change)
 	if err != nil {
@@ -40,9 +40,9 @@ func newRunner(t *testing.T, d *vfs.Sim, change func(*Config)) *runner {
 }
 
 // drive opens the storage as a server that starts, and fails as it does.
-func drive(t *testing.T, d *vfs.Sim, change func(*Config)) (*runner, error) {
-	r := &runner{t: t, now: runnerStart}
-	c := runnerConfig(d)
+func drive(t *testing.T, d *vfs.Sim, change func(*Config)) (*driver, error) {
+	r := &driver{t: t, now: driverStart}
+	c := driverConfig(d)
 	c.OnFatal = func(err error) { r.err = err }
 	if change != nil {
 		change(&c)
@@ -56,7 +56,7 @@ func drive(t *testing.T, d *vfs.Sim, change func(*Config)) (*runner, error) {
 }
 
 // session begins a session.
-func (r *runner) session() *session.Session {
+func (r *driver) session() *session.Session {
 	r.t.Helper()
 	s := r.d.s
 	sess := s.table.Add(s.nextSessionID(), 30_000, s.clock.sessionMS())
@@ -65,7 +65,7 @@ func (r *runner) session() *session.Session {
 }
 
 // do has one request go through the stages and returns its code.
-func (r *runner) do(sess *session.Session, op wire.Op, body []byte) wire.Code {
+func (r *driver) do(sess *session.Session, op wire.Op, body []byte) wire.Code {
 	r.t.Helper()
 	code, err := r.try(sess, op, body)
 	must(r.t, err)
@@ -73,7 +73,7 @@ func (r *runner) do(sess *session.Session, op wire.Op, body []byte) wire.Code {
 }
 
 // try is do for a log that may fail.
-func (r *runner) try(sess *session.Session, op wire.Op, body []byte) (wire.Code, error) {
+func (r *driver) try(sess *session.Session, op wire.Op, body []byte) (wire.Code, error) {
 	codes, err := r.together(request{sess, op, body})
 	return codes[0], err
 }
@@ -85,12 +85,12 @@ type request struct {
 }
 
 // together has several requests go through the stages in one batch.
-func (r *runner) together(qs ...request) ([]wire.Code, error) {
+func (r *driver) together(qs ...request) ([]wire.Code, error) {
 	r.t.Helper()
 	s := r.d.s
 	r.now = r.now.Add(time.Millisecond)
 	r.d.SetTime(r.now)
-	b := newBatch(0)
+	b := newBatch(0, 0)
 	for _, q := range qs {
 		e := entry{kind: kindWrite, op: q.op, sess: q.sess}
 		if q.sess != nil {
@@ -113,7 +113,7 @@ func (r *runner) together(qs ...request) ([]wire.Code, error) {
 }
 
 // write is do for a request that has to succeed.
-func (r *runner) write(sess *session.Session, op wire.Op, body []byte) error {
+func (r *driver) write(sess *session.Session, op wire.Op, body []byte) error {
 	r.t.Helper()
 	code, err := r.try(sess, op, body)
 	if err == nil && code != wire.OK {
@@ -123,13 +123,13 @@ func (r *runner) write(sess *session.Session, op wire.Op, body []byte) error {
 }
 
 // keepHouse is a turn of the housekeeping.
-func (r *runner) keepHouse() {
+func (r *driver) keepHouse() {
 	for r.d.Prepare() {
 	}
 	r.d.WatchDisk()
 }
 
-func (r *runner) close() {
+func (r *driver) close() {
 	r.t.Helper()
 	must(r.t, r.d.Close())
 }
