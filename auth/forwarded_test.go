@@ -44,3 +44,40 @@ func TestIdentitiesTravelBetweenServers(t *testing.T) {
 		t.Errorf("%v allocations to encode them", n)
 	}
 }
+
+// What a Java server has put together leaves us as it came: order and spelling, schemes that are
+// not ours too, null apart from empty.
+func TestForwardedIdentitiesKeepTheirText(t *testing.T) {
+	pair := func(scheme, id string) wire.AuthID { return wire.AuthID{Scheme: []byte(scheme), ID: []byte(id)} }
+	for name, v := range map[string]wire.AuthVec{
+		"an address":             wire.BuildAuth(pair("ip", "127.0.0.1")),
+		"an address of Java's":   wire.BuildAuth(pair("ip", "0:0:0:0:0:0:0:1")),
+		"an address with a zone": wire.BuildAuth(pair("ip", "fe80:0:0:0:1:2:3:4%eth0")),
+		"all there is": wire.BuildAuth(pair("super", ""), pair("digest", "super:hash"), pair("sasl", "joe@REALM"),
+			pair("x509", "CN=joe"), pair("digest", "jo\u00eb:hash="), pair("ip", "10.0.0.1")),
+		"no id":    wire.BuildAuth(wire.AuthID{Scheme: []byte("sasl")}),
+		"an empty": wire.BuildAuth(pair("sasl", "")),
+		"nobody":   wire.BuildAuth(),
+	} {
+		r := mustNew(t, Config{})
+		if got := r.Forwarded(v).AppendAuth(nil); string(got) != string(v) {
+			t.Errorf("%s: got %q, want %q", name, got, v)
+		}
+	}
+}
+
+// A user that becomes the super user here is it there: Java has an empty id for it, and no null.
+func TestASuperUserIsForwardedAsJavaDoes(t *testing.T) {
+	r := mustNew(t, Config{SuperDigest: string(mustNew(t, Config{}).digest.id([]byte("super:secret")))})
+	ids := client(t, r, "super:secret")
+	v := wire.AuthVec(ids.AppendAuth(nil))
+	found := false
+	for it := v.Iter(); it.Next(); {
+		if one := it.AuthID(); string(one.Scheme) == "super" {
+			found = one.ID != nil && len(one.ID) == 0
+		}
+	}
+	if !found {
+		t.Errorf("got %q", v)
+	}
+}

@@ -87,7 +87,7 @@ func (r *Rules) Authenticate(ids *Identities, scheme, data []byte) (*Identities,
 func (r *Rules) authenticateDigest(ids *Identities, userPassword []byte) *Identities {
 	id := r.digest.id(userPassword)
 	if r.superDigest != nil && subtle.ConstantTimeCompare(id, r.superDigest) == 1 {
-		if ids = ids.with(identity{scheme: schemeSuper}); ids == nil {
+		if ids = ids.with(identity{scheme: schemeSuper, id: []byte{}}); ids == nil {
 			return nil
 		}
 	}

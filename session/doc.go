@@ -4,6 +4,8 @@
 //	connection ──Touch──▶ Session            one atomic store, no lock, from any loop
 //	connect    ──Add, Lookup, Renew──▶ Table     under the table's lock, once a connection
 //	tick       ──Expire──▶ Table                 looks only at the bucket that is due
+//	ping       ──Touched──▶ Table                a learner tells its leader who was heard of
+//	a role     ──Reset──▶ Table                  begins with the sessions of the state, and nobody's
 //
 // # Expiry
 //

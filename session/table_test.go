@@ -158,6 +158,51 @@ func TestOwners(t *testing.T) {
 	}
 }
 
+// Who still holds a session of before, or one of the same id, cannot disturb what began.
+func TestResetBeginsAnew(t *testing.T) {
+	table := NewTable(tick)
+	var old []*Session
+	for id := range int64(4) {
+		s := table.Add(id, 4000, 0)
+		s.SetOwner(9)
+		old = append(old, s)
+	}
+	old[2].MarkClosing()
+	table.Reset([]Entry{{2, 6000}, {3, 4000}, {8, 10000}}, 100000)
+	for _, s := range old {
+		if !s.Closing() || s.Renew(4000, 100000) {
+			t.Errorf("session %d of before lives", s.ID)
+		}
+		s.SetTimeout(1) // these know that they are out
+		s.Reopen(100000)
+		s.MarkClosing()
+	}
+	if table.Len() != 3 || table.Lookup(0) != nil {
+		t.Errorf("got %d sessions, want 3", table.Len())
+	}
+	for id, expiry := range map[int64]int64{2: 108000, 3: 106000, 8: 112000} {
+		s := table.Lookup(id)
+		if s == nil || s.Closing() || s.Owner() != 0 || table.ExpiryMS(s) != expiry || slices.Contains(old, s) {
+			t.Fatalf("session %d: got %+v", id, s)
+		}
+	}
+	if got := table.Expire(105999, nil); len(got) != 0 {
+		t.Errorf("expired early: %v", ids(got))
+	}
+	if got := table.Expire(1<<40, nil); !slices.Equal(ids(got), []int64{3, 2, 8}) {
+		t.Errorf("expired: got %v, want 3, 2, 8", ids(got))
+	}
+	table.Reset(nil, 0)
+	if table.Len() != 0 || len(table.Buckets()) != 0 {
+		t.Error("not empty")
+	}
+	table.Remove(3)
+	table.Add(3, 4000, 0)
+	if got := table.Expire(6000, nil); !slices.Equal(ids(got), []int64{3}) {
+		t.Errorf("after an empty table: expired %v, want 3", ids(got))
+	}
+}
+
 func TestExpiredSessionsComeByExpiryThenByID(t *testing.T) {
 	table := NewTable(tick)
 	for _, id := range []int64{5, -3, 9, 1} {
