@@ -326,3 +326,35 @@ func TestAServerThatLostItsDirectoryGetsASnapshot(t *testing.T) {
 	g.agree()
 	open(t, g.all[at]).ok(wire.OpExists, readBody("/d/own", false))
 }
+
+func TestALearnerBelowTheLogGetsASnapshot(t *testing.T) {
+	g := newGroup(t, 3, 0)
+	g.change = func(c *Config) { c.SegmentBytes, c.SnapCount = 64<<10, 200 }
+	g.start(0, 1, 2)
+	at := g.follower()
+	p := open(t, g.all[g.leader()])
+	p.create("/d", nil)
+	g.agree()
+	g.stop(at)
+	for i := range 3000 {
+		p.create(path("/d/n%d", i), []byte(strings.Repeat("x", 100)))
+	}
+	eventually(t, "the leader's log no longer begins at the beginning", func() bool {
+		return g.all[g.leader()].wal.Base() > 0
+	})
+	p.ok(wire.OpCreate, createBody("/d/e", nil, 1))
+	g.start(at)
+	g.serve()
+	g.agree()
+	q := open(t, g.all[at])
+	q.ok(wire.OpExists, readBody("/d/n2999", false))
+	q.create("/d/own", nil)
+	p.ok(wire.OpCloseSession, nil)
+	eventually(t, "an ephemeral of the snapshot ends with its session", func() bool {
+		return g.all[at].tree.Load().EphemeralCount() == 0
+	})
+	g.stop(at)
+	g.start(at)
+	g.serve()
+	g.agree()
+}

@@ -103,6 +103,8 @@ func (s *Server) checkpoint() {
 func (s *Server) writeSnapshot(view *tree.View) {
 	defer view.Close()
 	start := time.Now()
+	s.snapping.Lock()
+	defer s.snapping.Unlock()
 	info, err := snap.Write(s.cfg.FS, s.snapDir(), view, s.clock.wallMS(), snap.Options{})
 	if err != nil {
 		s.checkpoints.failed.Add(1)
@@ -145,6 +147,8 @@ func (s *Server) prepareStep() (more bool) {
 // purge removes snapshots and log that nobody needs: at least RetainSnapshots stay, and all younger
 // than RetainFor, and the log they need.
 func (s *Server) purge() {
+	s.snapping.Lock()
+	defer s.snapping.Unlock()
 	p, err := snap.Purge(s.cfg.FS, s.snapDir(), snap.Retention{
 		Count: s.cfg.RetainSnapshots, Age: s.cfg.RetainFor, NowMS: s.clock.wallMS(),
 	}, snap.Options{})

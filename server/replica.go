@@ -1,10 +1,8 @@
 package server
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"sync"
@@ -66,9 +64,12 @@ func (m *member) spool(link zab.Link, view *tree.View, err error) {
 		return
 	}
 	defer view.Close()
-	var stream bytes.Buffer
-	err = snap.WriteStream(&stream, view)
-	m.agree.SnapshotOpened(link, view.Zxid(), io.NopCloser(&stream), err)
+	stream, err := snap.Spool(m.s.cfg.FS, m.s.snapDir(), view, snap.Options{})
+	if err != nil {
+		m.agree.SnapshotOpened(link, 0, nil, err)
+		return
+	}
+	m.agree.SnapshotOpened(link, view.Zxid(), stream, nil)
 }
 
 // arrival is a leader's snapshot on its way in, and what comes behind it.
@@ -197,12 +198,18 @@ func (s *Server) install(t *tree.Tree, tail []*wal.Batch) error {
 		return err
 	}
 	zxid := view.Zxid()
-	_, err = snap.Write(s.cfg.FS, s.snapDir(), view, s.clock.wallMS(), snap.Options{})
+	_, err = snap.WriteStaged(s.cfg.FS, s.snapDir(), view, s.clock.wallMS(), snap.Options{})
 	view.Close()
 	if err != nil {
 		return err
 	}
 	if err := s.wal.RestartWith(zxid, tail); err != nil {
+		return err
+	}
+	s.snapping.Lock()
+	_, err = snap.Adopt(s.cfg.FS, s.snapDir(), zxid)
+	s.snapping.Unlock()
+	if err != nil {
 		return err
 	}
 	if err := s.trust(); err != nil {

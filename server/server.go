@@ -116,6 +116,7 @@ type Server struct {
 	group           *wal.Batch                  // the log stage's: several works in one
 	seqTerm         uint64                      // the sequencer's: the role that it works for
 	checkpoints     checkpoints
+	snapping        sync.Mutex // who writes, removes or adopts snapshots
 
 	driven  bool // nobody else runs: nothing may wait
 	stop    chan struct{}

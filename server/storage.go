@@ -147,6 +147,9 @@ func (s *Server) recover() error {
 	if err != nil {
 		return err
 	}
+	if err := s.dropLeftovers(); err != nil {
+		return err
+	}
 	if base := s.wal.Base(); base > loaded {
 		return damage{fmt.Errorf("server: the log in %s begins after zxid %v, and the newest snapshot in %s that verifies is of %v: "+
 			"what was between is missing", s.logDir(), base, s.snapDir(), loaded)}
@@ -196,10 +199,23 @@ func (s *Server) replay(loaded wire.Zxid) (applied int, err error) {
 	return applied, err
 }
 
-// adoptStaged finishes the installation of a leader's snapshot whose log is there already, and drops what is
-// left of others.
+// adoptStaged finishes the installation of a leader's snapshot whose log is there already. A log of which
+// nothing can be said is for wal.Open to judge.
 func (s *Server) adoptStaged() error {
-	return nil
+	base, began, err := wal.PeekBase(s.cfg.FS, s.logDir())
+	if err != nil || !began {
+		return nil
+	}
+	adopted, err := snap.Adopt(s.cfg.FS, s.snapDir(), base)
+	if adopted {
+		s.log.Info("a leader's snapshot was not yet in its place", "zxid", base.String())
+	}
+	return err
+}
+
+// dropLeftovers removes what snapshots that were on their way have left.
+func (s *Server) dropLeftovers() error {
+	return errors.Join(snap.DropStaged(s.cfg.FS, s.snapDir()), snap.DropSpools(s.cfg.FS, s.snapDir()))
 }
 
 func (s *Server) keepTail(zxid wire.Zxid, txn []byte) {
