@@ -15,8 +15,8 @@ import (
 // calls these methods, all on one goroutine, in the order in which the machine decides. They only move
 // things between the pipeline's queues; what takes time is done by the stages, or beside them.
 
-// agreement is the other end: zab/runner, or a simulator.
-type agreement interface {
+// Agreement is the other end: zab/runner, or a simulator.
+type Agreement interface {
 	Post(zab.Event)
 	Forward(epoch uint32, q *wire.ForwardedRequest, auth wire.AuthVec) bool
 	Revalidate(epoch uint32, q wire.RevalidateRequest) bool
@@ -29,7 +29,7 @@ type agreement interface {
 // member is a server as one of an ensemble.
 type member struct {
 	s     *Server
-	agree agreement
+	agree Agreement
 
 	// Of the goroutine that calls the methods.
 	term     uint64

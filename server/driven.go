@@ -6,6 +6,8 @@ import (
 
 	"paddock/net"
 	"paddock/wire"
+	"paddock/zab"
+	"paddock/zab/runner"
 )
 
 // Driven is a server in the hands of whoever drives it: the same storage, gate, stages and loops, but no
@@ -36,6 +38,31 @@ const (
 
 // Drive recovers what is on disk, as Start does, at that time. Config.Listen is not looked at.
 func Drive(cfg Config, now time.Time) (*Driven, error) {
+	d, err := driven(cfg, now)
+	if err != nil {
+		return nil, err
+	}
+	d.net = znet.NewDriven(d.s.build())
+	d.s.serving.Store(true)
+	return d, nil
+}
+
+// DriveMember is Drive for a member of an ensemble: Config.Ensemble has to be set. The driver takes the place
+// of zab/runner: it has a machine for what was recovered, does its actions, some of them with the store's
+// methods, and is the Agreement that the server talks to.
+func DriveMember(cfg Config, now time.Time, join func(zab.Recovered, runner.Store) Agreement) (*Driven, error) {
+	d, err := driven(cfg, now)
+	if err != nil {
+		return nil, err
+	}
+	d.s.member = newMember(d.s)
+	a := join(d.s.recovered(), d.s.member)
+	d.s.agree, d.s.member.agree = a, a
+	d.net = znet.NewDriven(d.s.build())
+	return d, nil
+}
+
+func driven(cfg Config, now time.Time) (*Driven, error) {
 	cfg.Words = nil
 	d := &Driven{time: now}
 	d.s = newServer(cfg, func() time.Time { return d.time })
@@ -44,10 +71,14 @@ func Drive(cfg Config, now time.Time) (*Driven, error) {
 		_ = d.s.closeStorage()
 		return nil, err
 	}
-	d.net = znet.NewDriven(d.s.build())
-	d.s.serving.Store(true)
 	return d, nil
 }
+
+// PeerConfig is what the machine of a member needs to know, but for its seed.
+func PeerConfig(cfg *Config) zab.Config { return peerConfig(cfg) }
+
+// Serving reports whether clients are served: those of a member come and go with its role.
+func (d *Driven) Serving() bool { return d.s.serving.Load() }
 
 // Open brings a connection to a loop; nil if it is refused.
 func (d *Driven) Open(loop int, tr znet.Transport, remote netip.AddrPort) *znet.Conn {
@@ -92,8 +123,10 @@ func (d *Driven) Waiting(st Stage) int {
 	switch {
 	case p.failed != nil:
 		return 0
-	case st == Sequence:
+	case st == Sequence && p.maySequence():
 		return len(p.intake)
+	case st == Sequence:
+		return 0
 	case st == Commit:
 		return len(p.toLog)
 	}

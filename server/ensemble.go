@@ -83,18 +83,19 @@ func electionAddrs(e *Ensemble) (addrs []zab.Addr) {
 
 func (s *Server) runnerConfig() runner.Config {
 	e := s.cfg.Ensemble
+	peer := peerConfig(&s.cfg)
+	peer.Seed = uint64(s.started.UnixNano())
 	return runner.Config{
-		Peer: s.peerConfig(), Log: s.log, ListenOnAllIPs: e.AllIPs,
+		Peer: peer, Log: s.log, ListenOnAllIPs: e.AllIPs,
 		DialMS: e.DialTimeout.Milliseconds(), MaxPacketBytes: e.MaxPacketBytes,
 	}
 }
 
-func (s *Server) peerConfig() zab.Config {
-	e := s.cfg.Ensemble
+func peerConfig(c *Config) zab.Config {
+	e := c.Ensemble
 	return zab.Config{
-		ID: e.ID, View: e.View, LastSeen: e.LastSeen, Seed: uint64(s.started.UnixNano()),
-		TickMS: int64(s.cfg.TickMS), InitTicks: e.InitTicks, SyncTicks: e.SyncTicks, ConnectTicks: e.ConnectTicks,
-		SnapForTrunc: e.SnapForTrunc,
+		ID: e.ID, View: e.View, LastSeen: e.LastSeen, TickMS: int64(c.TickMS),
+		InitTicks: e.InitTicks, SyncTicks: e.SyncTicks, ConnectTicks: e.ConnectTicks, SnapForTrunc: e.SnapForTrunc,
 	}
 }
 

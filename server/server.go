@@ -97,7 +97,7 @@ type Server struct {
 
 	// Of a member of an ensemble.
 	member         *member
-	agree          agreement     // nil: the server is alone
+	agree          Agreement     // nil: the server is alone
 	term           atomic.Uint64 // of the pipeline's role; 0 for a server alone
 	asked          syncRoom
 	renewals       renewals
