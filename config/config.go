@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"strconv"
 	"time"
 )
@@ -128,6 +130,12 @@ type Config struct {
 
 // ClientAddr returns the address to listen on for clients, "" without a client port.
 func (c *Config) ClientAddr() string { return join(c.ClientPortAddress, c.ClientPort) }
+
+// InitializeMarker returns the path of the file that lets an empty server of an ensemble vote where
+// db.autocreate=false; see Ensemble.Initialize.
+func (c *Config) InitializeMarker() string {
+	return filepath.Join(cmp.Or(c.DataLogDir, c.DataDir), "initialize")
+}
 
 // AdminAddr returns the address of the admin server, "" when it is off. Port 0 is any free one.
 func (c *Config) AdminAddr() string {

@@ -228,7 +228,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("autopurge.purgeInterval=9d\nauthProvider.1=x\nssl.a=b"), "", "config.strict=1")
 	f.Fuzz(func(t *testing.T, zooCfg []byte, environ, set string) {
 		read := func(string) ([]byte, error) { return zooCfg, nil }
-		c, warnings, err := Load(Options{Args: []string{"zoo.cfg"}, Environ: []string{environ}, Set: []string{set}, Ensembles: true, ReadFile: read})
+		c, warnings, err := Load(Options{Args: []string{"zoo.cfg"}, Environ: []string{environ}, Set: []string{set}, ReadFile: read})
 		for _, w := range warnings {
 			if w.Text == "" {
 				t.Errorf("a warning without text: %+v", w)

@@ -10,7 +10,7 @@ const docsHead = `# Configuration
 
 *Made from the registry in package config by ` + "`go test ./config -rewrite`" + `. Do not edit.*
 
-paddock starts from the ` + "`zoo.cfg`" + ` of a standalone Apache ZooKeeper 3.4 to 3.10. Each line means here what it
+paddock starts from the ` + "`zoo.cfg`" + ` of Apache ZooKeeper 3.4 to 3.10. Each line means here what it
 means there; where something is different, the column *Default* says so. Sources, the strongest last:
 
 1. the defaults below,
@@ -21,9 +21,9 @@ means there; where something is different, the column *Default* says so. Sources
 
 ` + "`paddock config check zoo.cfg`" + ` prints what would be in force, and where each value comes from. A line
 that has no effect does not stop the server; it is named in the log, with file and line. What Apache starts with and
-paddock refuses is what cannot be left out silently: more than one server line, TLS as the only port, SASL that is
+paddock refuses is what cannot be left out silently: TLS as the only port, TLS or SASL between servers, SASL that is
 required, authentication plug-ins written in Java. A server that stands alone does not look at ` + "`myid` and `electionAlg`" + ` so
-strictly; a configuration of several servers is checked in full before it is refused.
+strictly. No file is ever written or rewritten. How to run an ensemble: [ensemble.md](ensemble.md).
 ` + "`--strict-config`" + ` (or ` + "`config.strict=true`" + `) takes every such warning for an error.
 
 **Where** says where Apache reads a setting, and so how its value is read. *file*: from ` + "`zoo.cfg`" + `; numbers are decimal,
@@ -32,8 +32,8 @@ switches are ` + "`true` or `false`" + `, and anything else is refused. *propert
 ` + "`JVMFLAGS`" + ` as ` + "`-D`" + ` and the name; the same line in ` + "`zoo.cfg`" + ` has no effect. *ours*: new in paddock; switches also take
 yes, no, on, off, 1 and 0. With ` + "`--set`" + ` all of them work, and a value that cannot be read is an error.
 
-**Verdict**: *used* changes what the server does. *ensemble* is read and checked, and matters only to more than one
-server. *not yet* is read and checked, and draws a warning: this release does not act on it. *ignored* has nothing here
+**Verdict**: *used* changes what the server does. *ensemble* changes what one of several
+servers does. *not yet* is read and checked, and draws a warning: this release does not act on it. *ignored* has nothing here
 that it could tune. *JVM only* is for Java.
 `
 

@@ -1,8 +1,13 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"strconv"
 	"strings"
+
+	"paddock/wire"
+	"paddock/zab"
 )
 
 // readDynamicFile reads the file that holds the server lines of a split configuration.
@@ -52,4 +57,45 @@ func versionOf(file string) int64 {
 		return 0
 	}
 	return int64(version)
+}
+
+// readNext reads the membership that a reconfig has proposed, from the file in which Apache's servers keep
+// it until it is in force. Who has it needs, to lead, a quorum of it as well. It counts only beside a
+// dynamic file, and only where it is later than what that says.
+func (l *loader) readNext(view *zab.View) *zab.View {
+	name := l.file + ".dynamic.next"
+	if l.config.DynamicConfigFile == "" || l.file == "" {
+		return nil
+	}
+	if _, err := l.options.ReadFile(name); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	about := &given{where: name, order: len(l.givens)}
+	var version int64
+	lines := &membershipLines{about: make(map[string]*given)}
+	for _, line := range l.readLines(name) {
+		g := &given{name: line.key, value: line.value, where: at(name, line.number), order: len(l.givens)}
+		var err error
+		switch k := l.catalog.byName(line.key); {
+		case line.key == "version":
+			version, err = strconv.ParseInt(line.value, 16, 64)
+		case k != nil && membership(k):
+			err = lines.read(g, l.config.MultiAddressEnabled)
+		}
+		if err != nil {
+			l.fail(g, "%v", cause(err))
+			return nil
+		}
+	}
+	if wire.Zxid(version) <= view.Version {
+		l.notice(about, "is not later than %s: of no use any more", l.config.DynamicConfigFile)
+		return nil
+	}
+	next, err := zab.NewView(lines.members, lines.groups, lines.weights, wire.Zxid(version))
+	if err != nil {
+		l.fail(about, "%v", err)
+		return nil
+	}
+	l.warn(about, "a reconfig to version %x was not finished when the server stopped: to lead, a quorum of both memberships is needed", version)
+	return next
 }

@@ -15,6 +15,15 @@ import (
 type Ensemble struct {
 	MyID zab.ServerID // a member of View, 1 to 255
 	View *zab.View    // as the files have it; its version is the suffix of the dynamic file's name, or 0
+
+	// LastSeen is what zoo.cfg.dynamic.next says: a later membership that a reconfig of Apache's servers has
+	// proposed, and that may not be in force. Nil where there is none.
+	LastSeen *zab.View
+
+	// Initialize says that the marker of this name lies in dataLogDir: an empty data directory is meant, and
+	// may vote. It counts once: who runs the server removes it.
+	Initialize bool
+
 	EnsembleSettings
 }
 
@@ -34,6 +43,7 @@ type EnsembleSettings struct {
 	ReadOnlyMode                  bool   // readonlymode.enabled; default false; also allows isro
 	LeaderServes                  bool   // leaderServes; default true; false: no clients on the leader
 	DBAutoCreate                  bool   // db.autocreate; default true
+	SnapForTrunc                  bool   // leader.snapForTrunc (ours); default false; SNAP where ZooKeeper sends TRUNC
 
 	// Connections between servers.
 
@@ -118,8 +128,6 @@ type membershipLines struct {
 	broken  bool              // one of them could not be read
 }
 
-const noEnsembles = "this release runs one server alone, ensembles come with the next release"
-
 // readEnsemble decides from the server lines whether this server stands alone: without any, and with
 // one alone unless standaloneEnabled=false (so it is in Apache, for the sake of HBase).
 func (l *loader) readEnsemble() {
@@ -134,9 +142,6 @@ func (l *loader) readEnsemble() {
 	l.lineUnknown = true
 	if view := l.view(lines); view != nil {
 		l.decide(lines, view)
-	}
-	if lines.servers > 1 && !l.options.Ensembles {
-		l.fail(lines.first, "%d servers are listed; "+noEnsembles, lines.servers)
 	}
 }
 
@@ -222,10 +227,6 @@ func (l *loader) decide(lines *membershipLines, view *zab.View) {
 		m := view.Member(participants[0])
 		l.takePorts(lines.first, m, l.myID.known && l.config.ServerID == int64(m.ID))
 	default:
-		if view.Len() == 1 && !l.options.Ensembles {
-			l.warn(l.about("standaloneEnabled"),
-				"false asks for an ensemble that can grow; this release runs its one server alone")
-		}
 		l.joinEnsemble(lines, view)
 	}
 }
@@ -243,15 +244,21 @@ func (l *loader) joinEnsemble(lines *membershipLines, view *zab.View) {
 	own := lines.about[serverKey(id)]
 	l.checkPeerType(own, view.Member(id))
 	l.takePorts(own, view.Member(id), true)
-	e := &Ensemble{MyID: id, View: view, EnsembleSettings: l.config.EnsembleSettings}
+	e := &Ensemble{
+		MyID: id, View: view, LastSeen: l.readNext(view), Initialize: l.marked(), EnsembleSettings: l.config.EnsembleSettings,
+	}
 	for _, peer := range e.listeners() {
 		if peer.clash(l.config.clientListener()) {
 			l.fail(own, "port %d is taken by clientPort", peer.port)
 		}
 	}
-	if l.options.Ensembles {
-		l.config.Ensemble = e
-	}
+	l.config.Ensemble = e
+}
+
+// marked looks for the marker initialize. Apache looks for it beside the log, not beside myid.
+func (l *loader) marked() bool {
+	_, err := l.options.ReadFile(l.config.InitializeMarker())
+	return err == nil
 }
 
 // takePorts takes the client ports of a server line. Where zoo.cfg has one too the two must agree if

@@ -39,8 +39,6 @@ func (l *loader) checkElection() {
 	require("quorum.auth.serverRequireSasl", "quorum.auth.learnerRequireSasl")
 }
 
-const minCommitLog = 500
-
 // checkEnsembleSettings checks and completes what only an ensemble uses.
 func (l *loader) checkEnsembleSettings() {
 	c := l.config
@@ -61,19 +59,11 @@ func (l *loader) checkEnsembleSettings() {
 	l.derive("quorumCnxnTimeoutMs", "syncLimit", c.QuorumCnxnTimeout < 0, func() {
 		c.QuorumCnxnTimeout = time.Duration(c.SyncLimit) * time.Duration(c.TickTimeMS) * time.Millisecond
 	})
-	if c.CommitLogCount < minCommitLog {
-		l.warn(l.about("commitLogCount"), "%d is raised to %d, as in Apache", c.CommitLogCount, minCommitLog)
-		c.CommitLogCount = minCommitLog
-	}
-	if c.MaxNotificationInterval < c.MinNotificationInterval {
-		l.warn(l.about("fastleader.maxNotificationInterval"), "%d ms is raised to fastleader.minNotificationInterval, %d ms",
-			c.MaxNotificationInterval.Milliseconds(), c.MinNotificationInterval.Milliseconds())
-		c.MaxNotificationInterval = c.MinNotificationInterval
-	}
-	if !l.options.Ensembles {
-		return
-	}
 	const unprotected = "not served by this release: servers would talk to each other unprotected"
+	if c.ReconfigEnabled {
+		l.warn(l.about("reconfigEnabled"), "reconfig of an ensemble is not served by this release, and answered with Unimplemented; "+
+			"Apache would move the server lines into a file of their own, here all files stay as they are")
+	}
 	if c.SSLQuorum {
 		l.fail(l.about("sslQuorum"), unprotected)
 	}

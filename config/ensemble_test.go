@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,9 +13,9 @@ import (
 const threeServers = "dataDir=/d\nclientPort=2181\ntickTime=2000\ninitLimit=10\nsyncLimit=5\n" +
 	"server.1=zoo1:2888:3888\nserver.2=zoo2:2889:3889\nserver.3=[fd00::3]:2888:3888\n"
 
-// loadEnsemble loads a zoo.cfg beside a myid, for a caller that can run ensembles.
+// loadEnsemble loads a zoo.cfg beside a myid.
 func loadEnsemble(o Options, zooCfg, myid string) (*Config, []Warning, error) {
-	o.Args, o.Ensembles = []string{"zoo.cfg"}, true
+	o.Args = []string{"zoo.cfg"}
 	o.ReadFile = readFrom(map[string]string{"zoo.cfg": zooCfg, "/d/myid": myid})
 	return Load(o)
 }
@@ -81,33 +82,27 @@ observer.election.DelayMs=20
 	}
 }
 
-// TestEnsemblesAreOnDemand: who cannot run an ensemble does not get one, and what is no ensemble is none
-// for anybody.
-func TestEnsemblesAreOnDemand(t *testing.T) {
+// TestAloneOrNot: what is no ensemble for Apache's servers is none here.
+func TestAloneOrNot(t *testing.T) {
 	const one = minimal + "server.1=zoo1:2888:3888\n"
 	const limits = "initLimit=1\nsyncLimit=1\nstandaloneEnabled=false\n"
 	tests := []struct {
-		name      string
-		file      string
-		ensembles bool
-		want      string // "alone", "ensemble" or part of an error
+		name, file string
+		want       string // "alone", "ensemble" or part of an error
 	}{
-		{"no server line", minimal, true, "alone"},
-		{"groups without servers", minimal + "group.1=1\nweight.1=10\n", true, "alone"},
-		{"one server line", one, true, "alone"},
-		{"one server line and standaloneEnabled=false", one + limits, true, "ensemble"},
-		{"the same for who cannot run it", one + limits, false, "alone"},
-		{"one server line in a group", one + "group.1=1\n", true, "alone"},
-		{"one server line with a weight and no group", one + "weight.1=1\n", true, "server.1: a participant in no group"},
-		{"one server line and no limits", one + "standaloneEnabled=false\n", false, "initLimit: an ensemble needs it"},
-		{"three server lines", threeServers, true, "ensemble"},
-		{"the same for who cannot run it", threeServers, false, "3 servers are listed; this release runs one server alone"},
+		{"no server line", minimal, "alone"},
+		{"groups without servers", minimal + "group.1=1\nweight.1=10\n", "alone"},
+		{"one server line", one, "alone"},
+		{"one server line and standaloneEnabled=false", one + limits, "ensemble"},
+		{"one server line in a group", one + "group.1=1\n", "alone"},
+		{"one server line with a weight and no group", one + "weight.1=1\n", "server.1: a participant in no group"},
+		{"one server line and no limits", one + "standaloneEnabled=false\n", "initLimit: an ensemble needs it"},
+		{"three server lines", threeServers, "ensemble"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := Options{Args: []string{"zoo.cfg"}, Ensembles: tt.ensembles,
-				ReadFile: readFrom(map[string]string{"zoo.cfg": tt.file, "/d/myid": "1"})}
-			c, _, err := Load(o)
+			c, _, err := Load(Options{Args: []string{"zoo.cfg"},
+				ReadFile: readFrom(map[string]string{"zoo.cfg": tt.file, "/d/myid": "1"})})
 			got := "alone"
 			switch {
 			case err != nil:
@@ -117,6 +112,66 @@ func TestEnsemblesAreOnDemand(t *testing.T) {
 			}
 			if !strings.Contains(got, tt.want) {
 				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestNextMembership: a reconfig of Apache's servers that was not finished when the server stopped.
+func TestNextMembership(t *testing.T) {
+	const static = "dataDir=/d\nclientPort=2181\ninitLimit=1\nsyncLimit=1\n"
+	const servers = "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n"
+	const more = servers + "server.4=d:1:2:participant;0.0.0.0:2181\n"
+	tests := []struct {
+		name, static, next string
+		want               string // version and voters, "none", or part of an error
+	}{
+		{"none", static + "dynamicConfigFile=d.5\n", "", "none"},
+		{"a later one", static + "dynamicConfigFile=d.5\n", more + "version=10000000a", "0x10000000a [1 2 3 4]"},
+		{"the one that is in force", static + "dynamicConfigFile=d.5\n", more + "version=5", "none"},
+		{"without a version", static + "dynamicConfigFile=d.5\n", more, "none"},
+		{"with one that is no number", static + "dynamicConfigFile=d.5\n", "version=x", "zoo.cfg.dynamic.next:1: version: invalid syntax"},
+		{"with a line that cannot be read", static + "dynamicConfigFile=d.5\n", "server.1=a", "zoo.cfg.dynamic.next:1: server.1"},
+		{"beside server lines in zoo.cfg nobody looks at it", static + servers, more + "version=6", "none"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			files := map[string]string{"zoo.cfg": tt.static, "d.5": servers, "/d/myid": "1"}
+			if tt.next != "" {
+				files["zoo.cfg.dynamic.next"] = tt.next
+			}
+			c, _, err := Load(Options{Args: []string{"zoo.cfg"}, ReadFile: readFrom(files)})
+			got := "none"
+			switch {
+			case err != nil:
+				got = err.Error()
+			case c.Ensemble.LastSeen != nil:
+				got = fmt.Sprint(c.Ensemble.LastSeen.Version, " ", c.Ensemble.LastSeen.Voters())
+			}
+			if !strings.Contains(got, tt.want) {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestInitializeMarker: Apache looks for it beside the log.
+func TestInitializeMarker(t *testing.T) {
+	tests := []struct {
+		name, extra, marker string
+		want                bool
+	}{
+		{"no marker", "", "", false},
+		{"in the data directory", "", "/d/initialize", true},
+		{"beside the log", "dataLogDir=/l\n", "/l/initialize", true},
+		{"in the data directory, and the log is elsewhere", "dataLogDir=/l\n", "/d/initialize", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _, err := Load(Options{Args: []string{"zoo.cfg"}, ReadFile: readFrom(map[string]string{
+				"zoo.cfg": threeServers + tt.extra, "/d/myid": "1", tt.marker: ""})})
+			if err != nil || c.Ensemble.Initialize != tt.want {
+				t.Errorf("got %+v, %v; want %v", c, err, tt.want)
 			}
 		})
 	}
@@ -143,7 +198,7 @@ func TestMyIDOfAnEnsemble(t *testing.T) {
 			if tt.myid != "" {
 				files["/d/myid"] = tt.myid
 			}
-			c, _, err := Load(Options{Args: []string{"zoo.cfg"}, Ensembles: true,
+			c, _, err := Load(Options{Args: []string{"zoo.cfg"},
 				Environ: []string{"ZOO_MY_ID=" + tt.env}, ReadFile: readFrom(files)})
 			var got string
 			if err != nil {

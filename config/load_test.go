@@ -86,8 +86,7 @@ func TestRealFiles(t *testing.T) {
 		}
 		loaded++
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			ensembles := strings.HasPrefix(filepath.Base(file), "altinity")
-			got := report(Load(Options{Args: []string{file}, Ensembles: ensembles, ReadFile: onlyTestdata}))
+			got := report(Load(Options{Args: []string{file}, ReadFile: onlyTestdata}))
 			compare(t, file+".golden", got)
 		})
 	}
@@ -119,7 +118,7 @@ func TestMistakes(t *testing.T) {
 }
 
 // loadBlock loads one block: lines for zoo.cfg, and "$ set", "$ env", "$ args", "$ file" and
-// "$ also" (another file) for what is around it. "$ ensembles" is for a caller that can run them.
+// "$ also" (another file) for what is around it.
 func loadBlock(body string) (*Config, []Warning, error) {
 	o := Options{Args: []string{"zoo.cfg"}}
 	files := map[string]string{}
@@ -141,8 +140,6 @@ func loadBlock(body string) (*Config, []Warning, error) {
 			o.Args = strings.Fields(rest)
 		case "file":
 			o.Args = []string{rest}
-		case "ensembles":
-			o.Ensembles = true
 		case "also":
 			file, contents, _ := strings.Cut(rest, " ")
 			files[file] = strings.ReplaceAll(contents, `\n`, "\n")

@@ -9,7 +9,7 @@ type Verdict string
 
 const (
 	Used        Verdict = "used"     // changes what this server does
-	ForEnsemble Verdict = "ensemble" // read and checked; a server that stands alone has no use for it
+	ForEnsemble Verdict = "ensemble" // changes what one of several servers does; one that stands alone has no use for it
 	NotYet      Verdict = "not yet"  // read and checked; this release does not act on it
 	Ignored     Verdict = "ignored"  // nothing here corresponds to it
 	JVM         Verdict = "JVM only" // meant for the Java virtual machine or a Java library

@@ -37,9 +37,6 @@ type Options struct {
 	Set []string
 	// Strict makes every warning an error, as config.strict=true does.
 	Strict bool
-	// Ensembles says that the caller can run a server of several. Without it a configuration of
-	// several servers is checked like any other, and then refused.
-	Ensembles bool
 	// Environ is the environment, as os.Environ returns it. Nil means an empty one.
 	Environ []string
 	// ReadFile opens files. Nil means os.ReadFile.

@@ -13,7 +13,7 @@ import (
 
 // configCmd is "paddock config".
 type configCmd struct {
-	Check checkCmd `cmd:"" help:"Check a configuration and print what would be in force."`
+	Check checkCmd `cmd:"" help:"Check a configuration and print what would be in force: the ensemble, and the settings."`
 }
 
 // checkCmd is "paddock config check".
@@ -34,6 +34,9 @@ func (c *checkCmd) Run(p *process) error {
 		fmt.Fprintf(p.stderr, "%s: %s\n", kind, w)
 	}
 	if err != nil {
+		return err
+	}
+	if err := printEnsemble(p.stdout, cfg.Ensemble); err != nil {
 		return err
 	}
 	return printSettings(p.stdout, cfg.Effective(), c.All)

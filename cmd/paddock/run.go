@@ -28,6 +28,9 @@ func runServer(ctx context.Context, cfg *config.Config, log *slog.Logger) error 
 	operators := admin.New(adminConfig(cfg, log), nil)
 	sc := serverConfig(cfg, log, fatal)
 	sc.Words = operators.Words
+	if err := useMarker(cfg, log); err != nil {
+		return err
+	}
 	s, err := server.Start(sc)
 	if err != nil {
 		return err
@@ -40,8 +43,9 @@ func runServer(ctx context.Context, cfg *config.Config, log *slog.Logger) error 
 		operators.Close(end)
 	}()
 	info, _ := debug.ReadBuildInfo()
-	log.Info("serving", "clients", s.Addrs(), "dataDir", cfg.DataDir, "dataLogDir", cfg.DataLogDir,
-		"admin", cfg.AdminAddr(), "took", time.Since(start).Round(time.Microsecond), "version", buildVersion(version, info))
+	facts := []any{"clients", s.Addrs(), "dataDir", cfg.DataDir, "dataLogDir", cfg.DataLogDir,
+		"admin", cfg.AdminAddr(), "took", time.Since(start).Round(time.Microsecond), "version", buildVersion(version, info)}
+	log.Info(upMessage(cfg), append(facts, ensembleFacts(cfg)...)...)
 	select {
 	case err := <-fatal:
 		return storageError(err) // nothing that was not acknowledged may be now: no graceful end
@@ -55,6 +59,15 @@ func runServer(ctx context.Context, cfg *config.Config, log *slog.Logger) error 
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// upMessage: one of several listens before it serves. Until it has a leader clients are cut, and words
+// answer.
+func upMessage(cfg *config.Config) string {
+	if cfg.Ensemble != nil {
+		return "listening: looking for a leader"
+	}
+	return "serving"
 }
 
 // serverConfig says the same in the server's words.
@@ -73,6 +86,7 @@ func serverConfig(cfg *config.Config, log *slog.Logger, fatal chan<- error) serv
 		ContainerCheck: cfg.ContainerInterval, ContainerPerMinute: cfg.ContainerMaxPerMinute,
 		ContainerNeverUsed: cfg.ContainerMaxNeverUsed,
 		Auth:               authConfig(cfg),
+		Ensemble:           ensembleConfig(cfg),
 		FS:                 vfs.OS(), Log: log,
 		OnFatal: func(err error) {
 			select {
