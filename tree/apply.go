@@ -58,9 +58,10 @@ func (noSink) Event(wire.EventType, []byte, uint64, wire.ACLVec, wire.Zxid) {}
 // multi-atomic). sink and res may be nil.
 //
 // One owner at a time calls it, in zxid order. Apply keeps nothing of txn. It cannot fail
-// (apply-total): a transaction that does not fit the state is a bug here or a log that is not ours,
-// and panics. None of the tolerances that ZooKeeper has for replay over a fuzzy snapshot applies to
-// our own log; see Options.Fuzzy for Java's.
+// (apply-total): a transaction that does not fit the state is a bug, here or in the leader that sent
+// it, or a log that is not ours. It panics with a *Misfit, and the tree must not be used any more:
+// the shards stay locked, so that nobody sees half of it. None of the tolerances that ZooKeeper has
+// for replay over a fuzzy snapshot applies to our own log; see Options.Fuzzy for Java's.
 func (t *Tree) Apply(txn []byte, sink Sink, res *Result) {
 	if sink == nil {
 		sink = noSink{}
@@ -72,15 +73,15 @@ func (t *Tree) Apply(txn []byte, sink Sink, res *Result) {
 	*r = wire.NewReader(txn)
 	h := &res.TxnHeader
 	if err := h.Decode(r); err != nil {
-		panic(fmt.Sprintf("tree: a transaction of %d bytes after zxid %v: %v", len(txn), t.Applied(), err))
+		panic(&Misfit{After: t.Applied(), Why: fmt.Sprintf("header of %d bytes: %v", len(txn), err)})
 	}
+	a := applying{t: t, h: h, sink: sink}
 	if h.Zxid <= t.Applied() {
-		panic(fmt.Sprintf("tree: transaction %v after %v", h.Zxid, t.Applied()))
+		a.bug(h.Type, nil, "it was applied already")
 	}
 	res.OpResult = OpResult{Op: h.Type}
 	res.Ops = res.Ops[:0]
 	res.HasDigest, res.Mismatch, res.Digest = false, false, 0
-	a := applying{t: t, h: h, sink: sink}
 	switch h.Type {
 	case wire.OpMulti:
 		a.multi(r, res)
@@ -125,15 +126,35 @@ func (a *applying) lock(set uint64) {
 	a.t.lock(set)
 }
 
+// Misfit is what Apply panics with where a transaction does not fit the state, or makes no sense:
+// all that its bytes can do to Apply. Whoever applies what another server has sent recovers it, says
+// so, and stops.
+type Misfit struct {
+	Zxid    wire.Zxid // of the transaction, 0 if its header cannot be read
+	After   wire.Zxid // the last one that was applied
+	Session int64
+	Type    wire.Op
+	Op      wire.Op // Type, or of a multi the operation
+	Path    string
+	Why     string
+}
+
+func (m *Misfit) Error() string {
+	return fmt.Sprintf("tree: zxid %v session %#x %v of %v %q after %v: %s",
+		m.Zxid, uint64(m.Session), m.Op, m.Type, m.Path, m.After, m.Why)
+}
+
 // bug stops the server: the transaction does not fit the state.
 func (a *applying) bug(op wire.Op, path []byte, why string) {
-	panic(fmt.Sprintf("tree: zxid %v session %#x %v of %v %q after %v: %s",
-		a.h.Zxid, uint64(a.h.ClientID), op, a.h.Type, path, a.t.Applied(), why))
+	panic(&Misfit{
+		Zxid: a.h.Zxid, After: a.t.Applied(), Session: a.h.ClientID,
+		Type: a.h.Type, Op: op, Path: string(path), Why: why,
+	})
 }
 
 func (a *applying) decoded(r *wire.Reader) {
 	if err := r.Err(); err != nil {
-		panic(fmt.Sprintf("tree: zxid %v: body of %v: %v", a.h.Zxid, a.h.Type, err))
+		a.bug(a.h.Type, nil, "body: "+err.Error())
 	}
 }
 

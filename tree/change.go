@@ -175,7 +175,7 @@ func (a *applying) create(c *change, res *OpResult) {
 	t, zxid := a.t, int64(a.h.Zxid)
 	parent, name := split(c.path)
 	p := t.find(parent, c.parentHash)
-	if p == 0 || len(name) == 0 {
+	if p == 0 || len(name) == 0 || c.path[0] != '/' {
 		a.misfit(c, "there is no parent")
 		return
 	}

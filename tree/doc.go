@@ -47,7 +47,7 @@
 //   - txn-deterministic: what a transaction does depends on the state and on its bytes. Only the
 //     order of children, and of the deletes of a closed session that its transaction does not list,
 //     depends on how the tree was loaded too: the protocol leaves both open, and no state follows.
-//   - apply-total: a transaction that does not fit panics, with its numbers. The rules that
+//   - apply-total: a transaction that does not fit panics, with its numbers (Misfit). The rules that
 //     ZooKeeper has for replay over a fuzzy snapshot (disk-formats.md 5) apply to nothing that our
 //     own log can hold; they are in fuzzy.go, for a Java server's data alone.
 //   - snapshot-exact: see View.
@@ -67,6 +67,10 @@
 // links, 104 data, 16 name, 13 table on average, and what is left over at the ends of chunks.
 // Reads, setData, create and delete do not allocate. Measure with: go test -run 'Bytes|Allocate'
 // -bench . ./tree
+//
+// A tree that nobody can reach any more gives all its memory back at the next collection; views,
+// readers and loaders keep it. But the collector sees little of it, and may be in no hurry: who drops
+// a large tree runs one.
 //
 // What the tree does not know: who a client is (Access decides), which connections watch (Arm,
 // Sink), how anything is logged, and what time it is.

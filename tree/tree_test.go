@@ -1,8 +1,12 @@
 package tree
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"paddock/wire"
@@ -272,6 +276,7 @@ func TestApplyIsTotalOrPanics(t *testing.T) {
 		{"a create without a parent", singleTxn(1, 2, 0, step{op: wire.OpCreate, path: "/x/y", acl: wire.OpenACL})},
 		{"a create of a node that is there", singleTxn(1, 2, 0, step{op: wire.OpCreate, path: "/a", acl: wire.OpenACL})},
 		{"a create of the root", singleTxn(1, 2, 0, step{op: wire.OpCreate, path: "/", acl: wire.OpenACL})},
+		{"a create of a path without a slash", singleTxn(1, 2, 0, step{op: wire.OpCreate, path: "x", acl: wire.OpenACL})},
 		{"a create with an empty name", singleTxn(1, 2, 0, step{op: wire.OpCreate, path: "/a/", acl: wire.OpenACL})},
 		{"a delete of nothing", singleTxn(1, 2, 0, step{op: wire.OpDelete, path: "/x"})},
 		{"a delete of a node with children", singleTxn(1, 2, 0, step{op: wire.OpDelete, path: "/zookeeper"})},
@@ -289,13 +294,158 @@ func TestApplyIsTotalOrPanics(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tree := New(Options{Shards: 4})
 			tree.Apply(singleTxn(1, 1, 0, step{op: wire.OpCreate, path: "/a", acl: wire.OpenACL, version: 1}), nil, nil)
-			defer func() {
-				if recover() == nil {
-					t.Error("Apply returned, want a panic")
-				}
-			}()
-			tree.Apply(tt.txn, nil, nil)
+			m := misfitOf(tree, tt.txn)
+			if m == nil || m.After != 1 || m.Why == "" {
+				t.Fatalf("got %+v, want a misfit after 0x1", m)
+			}
+			if whole := tt.name != "a header that is cut"; whole && (m.Zxid == 0 || m.Session != 1 || m.Type == 0) {
+				t.Errorf("it does not say what it was: %+v", m)
+			}
+			if text := m.Error(); !strings.Contains(text, m.Why) || !strings.Contains(text, "zxid") {
+				t.Errorf("text: %s", text)
+			}
 		})
+	}
+}
+
+// misfitOf applies txn and returns the misfit that it turns out to be, nil for none. Any other panic
+// goes on.
+func misfitOf(tree *Tree, txn []byte) (m *Misfit) {
+	defer func() {
+		if r := recover(); r != nil {
+			var ok bool
+			if m, ok = r.(*Misfit); !ok {
+				panic(r)
+			}
+		}
+	}()
+	tree.Apply(txn, nil, nil)
+	return nil
+}
+
+// TestNoBytesStopApplyButAsAMisfit applies transactions of which some bytes were changed, to trees
+// with and without the tolerances for Java's snapshots: they are applied, and leave a tree in which every
+// node is found by its path, or are a misfit.
+func TestNoBytesStopApplyButAsAMisfit(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	seeds := [][]byte{
+		header(1, 9, 7, wire.OpError), closeTxn(1, 9, 7, []string{"/a/e", "/q"}),
+		wire.AppendInt(header(1, 9, 7, wire.OpCreateSession), 4000),
+		multiTxn(1, 9, 7, []step{
+			{op: wire.OpCreate, path: "/a/m", acl: wire.OpenACL, owner: 1, version: 9}, {op: wire.OpCheck, path: "/a"},
+			{op: wire.OpDelete, path: "/b"}, {op: wire.OpSetData, path: "/a", data: []byte("multi"), version: 3},
+		}),
+	}
+	for _, op := range []wire.Op{
+		wire.OpCreate, wire.OpCreate2, wire.OpCreateContainer, wire.OpCreateTTL, wire.OpDelete,
+		wire.OpSetData, wire.OpSetACL, wire.OpReconfig, wire.OpDeleteContainer,
+	} {
+		for _, path := range []string{"/a", "/a/new", "/zookeeper/config", "/zookeeper/quota/a/zookeeper_limits", "/b"} {
+			seeds = append(seeds, withDigest(singleTxn(1, 9, 7, step{op: op, path: path, data: []byte("count=1,bytes=2"), acl: wire.OpenACL, owner: 5, version: 2}), 77))
+		}
+	}
+	fresh := func(fuzzy bool) *Tree {
+		tree := New(Options{Shards: 2, ExtendedTypes: true})
+		for i, s := range []step{
+			{op: wire.OpCreate, path: "/a", acl: wire.OpenACL, version: 1}, {op: wire.OpCreate, path: "/b", acl: wire.ReadACL, version: 2},
+			{op: wire.OpCreate, path: "/a/e", owner: 1, version: 1}, {op: wire.OpCreate, path: "/zookeeper/quota/a", version: 1},
+			{op: wire.OpCreate, path: "/zookeeper/quota/a/zookeeper_limits", data: []byte("count=3"), version: 1},
+			{op: wire.OpCreate, path: "/zookeeper/quota/a/zookeeper_stats", version: 2},
+		} {
+			tree.Apply(singleTxn(1, wire.Zxid(i+1), 5, s), nil, nil)
+		}
+		tree.fuzzy = fuzzy
+		return tree
+	}
+	tree, applied, misfits := fresh(false), 0, 0
+	for i := range 30000 {
+		txn := bytes.Clone(seeds[rnd.IntN(len(seeds))])
+		for range rnd.IntN(4) {
+			switch at := rnd.IntN(len(txn)); rnd.IntN(4) {
+			case 0:
+				txn = txn[:max(at, 1)]
+			case 1:
+				txn[at] = byte(rnd.IntN(256))
+			case 2:
+				txn[at] = []byte{0, 1, '/', 0xff, 0x80}[rnd.IntN(5)]
+			default:
+				txn = slices.Insert(txn, at, byte(rnd.IntN(256)))
+			}
+		}
+		if rnd.IntN(2) == 0 && len(txn) >= 24 {
+			binary.BigEndian.PutUint64(txn[12:], uint64(tree.Applied()+1)) // what follows is looked at
+		}
+		if m := misfitOf(tree, txn); m == nil {
+			if applied++; !tree.fuzzy {
+				everyNodeIsFound(t, tree, txn)
+			}
+			if tree.Applied() < 1<<40 {
+				continue
+			}
+		} else {
+			misfits++
+		}
+		tree = fresh(i%3 == 0)
+	}
+	t.Logf("applied %d, misfits %d", applied, misfits)
+	if applied < 1000 || misfits < 1000 {
+		t.Error("too few of one kind")
+	}
+}
+
+func everyNodeIsFound(t *testing.T, tree *Tree, txn []byte) {
+	t.Helper()
+	v, err := tree.OpenView()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	n := int64(0)
+	var x Node
+	for more := true; more; {
+		var batch []Record
+		if batch, more = v.Next(nil); len(batch) > 0 {
+			for i := range batch {
+				if n++; !tree.Lookup(batch[i].Path, &x) || x.Stat.Mzxid != batch[i].Mzxid {
+					t.Fatalf("after %x: no node at %q", txn, batch[i].Path)
+				}
+			}
+		}
+	}
+	if n != tree.NodeCount() {
+		t.Fatalf("after %x: %d nodes are shown, %d counted", txn, n, tree.NodeCount())
+	}
+}
+
+// Type 16 sets the data of /zookeeper/config and what goes with it, is seen by who watches it, and is
+// outside the digest, as Java has it.
+func TestAReconfigurationSetsTheConfigNode(t *testing.T) {
+	for _, name := range []string{"by itself", "in a multi"} {
+		tree := New(Options{})
+		const zxid, time = 0x500000003, 12345
+		s := step{op: wire.OpReconfig, path: "/zookeeper/config", data: []byte("server.1=a:1:2:participant\nversion=500000003"), version: -1}
+		txn := singleTxn(7, zxid, time, s)
+		if name == "in a multi" {
+			txn = multiTxn(7, zxid, time, []step{s})
+		}
+		var before, after Node
+		tree.Lookup([]byte(s.path), &before)
+		want := before.Stat
+		want.Mzxid, want.Mtime, want.Version, want.DataLength = zxid, time, -1, int32(len(s.data))
+		digest := tree.Digest()
+		var res Result
+		sink := &recorder{t: t}
+		tree.Apply(withDigest(txn, digest), sink, &res)
+		tree.Lookup([]byte(s.path), &after)
+		if after.Stat != want {
+			t.Errorf("%s: stat: got %+v, want %+v", name, after.Stat, want)
+		}
+		if !res.HasDigest || res.Mismatch || tree.Digest() != digest {
+			t.Errorf("%s: digest: got %#x, mismatch %v; want %#x", name, tree.Digest(), res.Mismatch, digest)
+		}
+		if want := eventText(wire.EventNodeDataChanged, s.path, string(after.ACL)); !slices.Equal(sink.events, []string{want}) {
+			t.Errorf("%s: events: got %q, want %q", name, sink.events, want)
+		}
 	}
 }
 
