@@ -296,7 +296,7 @@ func (t *Tree) setValue(r ref, n *node, data []byte) {
 	sh := &t.shards[r.shard()]
 	old := int(max(n.dataLen, 0))
 	t.sum.dataBytes += int64(len(data) - old)
-	if sh.views[0] == nil && slab.SameClass(old, len(data)) {
+	if len(sh.views) == 0 && slab.SameClass(old, len(data)) {
 		copy(sh.arena.Bytes(n.data, len(data)), data)
 	} else {
 		block := sh.arena.Put(data)

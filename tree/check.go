@@ -38,10 +38,8 @@ func (t *Tree) check(fail func(format string, args ...any)) {
 		live += int64(t.shards[i].nodes.Live())
 	}
 	for i := range t.shards {
-		for v := range t.shards[i].views {
-			if vs := t.shards[i].views[v]; vs != nil {
-				live -= int64(vs.limbo.Records())
-			}
+		for _, vs := range t.shards[i].views {
+			live -= int64(vs.limbo.Records())
 		}
 	}
 	if walked != t.sum.nodes || live != t.sum.nodes {

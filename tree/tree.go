@@ -25,6 +25,9 @@ type Options struct {
 	Fuzzy bool
 	// ViewBytes is what one open view may hold back or copy; over it the view fails. 0 means 1 GiB.
 	ViewBytes int64
+	// Views is how many views may be open at a time; 0 means 2. What changes while several are
+	// open is copied for each that has still to show it.
+	Views int
 }
 
 const defaultViewBytes = 1 << 30
@@ -87,7 +90,7 @@ type shard struct {
 	nodes *slab.Slab[node]
 	links *slab.Array[siblings] // guarded by the locks of the parents' shards
 	arena *slab.Arena           // names and data
-	views [maxViews]*viewShard  // open views, older first
+	views []*viewShard          // open views, older first
 	_     [64]byte              // the next shard's lock is on another cache line
 }
 
@@ -103,6 +106,9 @@ func New(o Options) *Tree {
 func newTree(o Options) *Tree {
 	if o.Shards == 0 {
 		o.Shards = maxShards
+	}
+	if o.Views == 0 {
+		o.Views = defaultViews
 	}
 	if o.ViewBytes == 0 {
 		o.ViewBytes = defaultViewBytes

@@ -12,8 +12,8 @@ import (
 	"paddock/wire"
 )
 
-// maxViews is how many views may be open at a time.
-const maxViews = 2
+// defaultViews is how many views may be open at a time: a snapshot, and one learner that needs one.
+const defaultViews = 2
 
 const (
 	// viewBatch is how many records a walker copies under one read lock.
@@ -25,8 +25,8 @@ const (
 )
 
 var (
-	// ErrTooManyViews says that two views are open: a third waits.
-	ErrTooManyViews = errors.New("tree: two views are open")
+	// ErrTooManyViews says that Options.Views are open: another one waits.
+	ErrTooManyViews = errors.New("tree: too many views are open")
 	// ErrViewTooLarge says that a view held back more memory than Options.ViewBytes, because too
 	// much has changed since it was opened. It shows nothing any more: close it and try again.
 	ErrViewTooLarge = errors.New("tree: a view has outgrown its memory limit")
@@ -91,9 +91,9 @@ type viewShard struct {
 
 // viewList is what a tree knows of its views.
 type viewList struct {
-	open   [maxViews]*View // guarded by Tree.mu
-	opened uint64          // how many ever; owned by apply
-	oldest atomic.Uint64   // number of the oldest open view, MaxUint64 if there is none
+	open   []*View       // guarded by Tree.mu
+	opened uint64        // how many ever; owned by apply
+	oldest atomic.Uint64 // number of the oldest open view, MaxUint64 if there is none
 }
 
 // OpenView returns a view of the tree after the last transaction, or ErrTooManyViews (or ErrFuzzy).
@@ -118,11 +118,7 @@ func (t *Tree) OpenView() (*View, error) {
 		sh, vs := &t.shards[i], &v.shards[i]
 		sh.mu.Lock()
 		vs.view, vs.next, vs.end = v, sh.nodes.First(), sh.nodes.End()
-		if sh.views[0] == nil {
-			sh.views[0] = vs
-		} else {
-			sh.views[1] = vs
-		}
+		sh.views = append(sh.views, vs)
 		sh.mu.Unlock()
 	}
 	return v, nil
@@ -131,13 +127,12 @@ func (t *Tree) OpenView() (*View, error) {
 func (t *Tree) enlist(v *View) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	free := slices.Index(t.views.open[:], nil)
-	if free < 0 {
+	if len(t.views.open) >= t.opts.Views {
 		return false
 	}
 	t.views.opened++
 	v.seq = t.views.opened
-	t.views.open[free] = v
+	t.views.open = append(t.views.open, v)
 	t.views.setOldest()
 	return true
 }
@@ -145,9 +140,7 @@ func (t *Tree) enlist(v *View) bool {
 func (l *viewList) setOldest() {
 	oldest := uint64(math.MaxUint64)
 	for _, v := range l.open {
-		if v != nil {
-			oldest = min(oldest, v.seq)
-		}
+		oldest = min(oldest, v.seq)
 	}
 	l.oldest.Store(oldest)
 }
@@ -314,7 +307,8 @@ func (v *View) Close() {
 		}
 		v.t.mu.Lock()
 		defer v.t.mu.Unlock()
-		v.t.views.open[slices.Index(v.t.views.open[:], v)] = nil
+		at := slices.Index(v.t.views.open, v)
+		v.t.views.open = slices.Delete(v.t.views.open, at, at+1)
 		v.t.views.setOldest()
 	})
 }
@@ -325,14 +319,14 @@ func (sh *shard) dropView(vs *viewShard) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	vs.saved, vs.records, vs.shown = nil, nil, nil
-	if sh.views[1] == vs {
-		sh.views[1] = nil
-		older := sh.views[0]
+	at := slices.Index(sh.views, vs)
+	sh.views = slices.Delete(sh.views, at, at+1)
+	if at > 0 {
+		older := sh.views[at-1]
 		older.view.bytes.Add(vs.limbo.Bytes())
 		older.limbo.Absorb(&vs.limbo)
 		return
 	}
-	sh.views[0], sh.views[1] = sh.views[1], nil
 	for slab.Release(&vs.limbo, sh.arena, sh.nodes, releaseBatch) {
 		sh.mu.Unlock() // let readers and apply in
 		sh.mu.Lock()
@@ -343,13 +337,8 @@ func (sh *shard) dropView(vs *viewShard) {
 // shard is locked.
 func (t *Tree) save(r ref, n *node) {
 	sh := &t.shards[r.shard()]
-	if sh.views[0] == nil {
-		return
-	}
 	for _, vs := range sh.views {
-		if vs != nil {
-			vs.save(r, n)
-		}
+		vs.save(r, n)
 	}
 }
 
@@ -382,10 +371,10 @@ func (vs *viewShard) grow(bytes int64) {
 
 // newest returns the view whose limbo takes what is freed now, nil if none is open.
 func (sh *shard) newest() *viewShard {
-	if sh.views[1] != nil {
-		return sh.views[1]
+	if n := len(sh.views); n > 0 {
+		return sh.views[n-1]
 	}
-	return sh.views[0]
+	return nil
 }
 
 // freeBlock and freeNode free what was a node's, once no view can show it.
