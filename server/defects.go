@@ -86,7 +86,7 @@ type lateSync struct {
 	held *wal.Batch
 }
 
-func (d *lateSync) commit(ws []*work, _ wire.Zxid) error {
+func (d *lateSync) commit(ws []*work) error {
 	if err := d.sync(); err != nil {
 		return err
 	}
@@ -99,11 +99,11 @@ func (d *lateSync) commit(ws []*work, _ wire.Zxid) error {
 	return nil
 }
 
-func (d *lateSync) idle(nowMS int64, committed wire.Zxid) error {
+func (d *lateSync) idle(nowMS int64) error {
 	if err := d.sync(); err != nil {
 		return err
 	}
-	return d.Server.idle(nowMS, committed)
+	return d.Server.idle(nowMS)
 }
 
 func (d *lateSync) sync() error {

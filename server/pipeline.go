@@ -55,13 +55,13 @@ type pipeline struct {
 // stages are the decisions; the pipeline only brings them their work. Each returns before it is called
 // again.
 type stages interface {
-	sequence(w *work)                             // turns w's requests into transactions
-	sequenced(last wire.Zxid, syncs []asking)     // of a leader: what was made up to last waits to be proposed, and syncs behind it
-	commit(ws []*work, committed wire.Zxid) error // makes all of them durable with one sync
-	settle(st *step, r role) ([]*batch, error)    // applies, answers, rings; returns what was parked and is answered now
-	roomAgain()                                   // the pipeline was full, and is not any more
-	idle(nowMS int64, committed wire.Zxid) error  // the log is free, and nothing waits for it
-	fatal(err error)                              // the log failed, or the state diverged
+	sequence(w *work)                          // turns w's requests into transactions
+	sequenced(last wire.Zxid, syncs []asking)  // of a leader: what was made up to last waits to be proposed, and syncs behind it
+	commit(ws []*work) error                   // makes all of them durable with one sync
+	settle(st *step, r role) ([]*batch, error) // applies, answers, rings; returns what was parked and is answered now
+	roomAgain()                                // the pipeline was full, and is not any more
+	idle(nowMS int64) error                    // the log is free, and nothing waits for it
+	fatal(err error)                           // the log failed, or the state diverged
 }
 
 // workKind says what a work is made of.
@@ -155,9 +155,8 @@ func (p *pipeline) seal(nowMS int64) {
 		return
 	}
 	p.logging = true
-	committed := p.committed
 	p.unlock()
-	err := p.stages.idle(nowMS, committed)
+	err := p.stages.idle(nowMS)
 	p.mu.Lock()
 	p.logging = false
 	if err != nil {
@@ -313,13 +312,12 @@ func (w *work) syncs() (all []asking) {
 func (p *pipeline) runLog() {
 	ws := p.takeToLog()
 	p.logging = true
-	committed := p.committed
 	p.unlock()
 	var err error
 	if ws[0].kind == workJob {
 		err = ws[0].job()
 	} else {
-		err = p.stages.commit(ws, committed)
+		err = p.stages.commit(ws)
 	}
 	p.mu.Lock()
 	p.logging = false

@@ -50,7 +50,7 @@ func (f *fakeStages) sequence(w *work) {
 	f.ordered = xids(f.ordered, w)
 }
 
-func (f *fakeStages) commit(ws []*work, _ wire.Zxid) error {
+func (f *fakeStages) commit(ws []*work) error {
 	defer f.own(1)()
 	if f.commits.Add(1) == f.failAt {
 		return errDisk
@@ -69,7 +69,7 @@ func (f *fakeStages) settle(st *step, _ role) ([]*batch, error) {
 
 func (f *fakeStages) sequenced(wire.Zxid, []asking) {}
 
-func (f *fakeStages) idle(int64, wire.Zxid) error {
+func (f *fakeStages) idle(int64) error {
 	defer f.own(1)() // it is the log's too
 	return nil
 }

@@ -276,6 +276,8 @@ func (s *Server) distrusted() bool {
 func misfit(err *error) {
 	switch r := recover().(type) {
 	case nil:
+	case *tree.Misfit:
+		*err = r
 	default:
 		panic(r)
 	}

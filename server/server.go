@@ -399,14 +399,14 @@ func (s *Server) refuseWrite(e *entry) {
 
 // commit implements stages: one write and one sync for all that gathered, and another where a new epoch
 // begins among them.
-func (s *Server) commit(ws []*work, committed wire.Zxid) error {
+func (s *Server) commit(ws []*work) error {
 	for len(ws) > 0 {
 		b, n := s.gather(ws)
 		ws = ws[n:]
 		if b.Len() == 0 {
 			continue
 		}
-		if err := s.commitOne(b, committed); err != nil {
+		if err := s.commitOne(b); err != nil {
 			return err
 		}
 		if s.agree != nil {
@@ -431,18 +431,15 @@ func (s *Server) gather(ws []*work) (b *wal.Batch, n int) {
 	return s.group, n
 }
 
-func (s *Server) commitOne(b *wal.Batch, committed wire.Zxid) error {
+func (s *Server) commitOne(b *wal.Batch) error {
 	at, digest := s.apply.checkpoint()
-	if committed == endless {
-		committed = at
-	}
 	s.loggingSinceMS.Store(max(1, s.clock.serverMS()))
 	defer s.loggingSinceMS.Store(0)
 	start := s.clock.now()
-	err := s.wal.Commit(b, committed, at, digest)
+	err := s.wal.Commit(b, at, at, digest)
 	for errors.Is(err, wal.ErrNoSpace) && s.awaitSpace() {
 		start = s.clock.now()
-		err = s.wal.Commit(b, committed, at, digest)
+		err = s.wal.Commit(b, at, at, digest)
 	}
 	if err != nil {
 		return err
@@ -512,7 +509,7 @@ func (s *Server) roomAgain() {
 }
 
 // idle implements stages: an idle log is sealed, so that something vouches for its last batch.
-func (s *Server) idle(nowMS int64, committed wire.Zxid) error {
+func (s *Server) idle(nowMS int64) error {
 	if nowMS-s.lastCommitMS.Load() < wal.SealAfter.Milliseconds() {
 		return nil
 	}

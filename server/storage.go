@@ -160,7 +160,7 @@ func (s *Server) recover() error {
 	}
 	replayed, err := s.replay(loaded)
 	if err != nil {
-		return fmt.Errorf("server: replay %s: %w", s.logDir(), err)
+		return damage{fmt.Errorf("server: replay %s: %w", s.logDir(), err)}
 	}
 	s.sinceCheckpoint.txns = int64(replayed) // a server that restarts often still makes snapshots
 	t := s.tree.Load()
@@ -172,6 +172,7 @@ func (s *Server) recover() error {
 // replay applies the log. In an ensemble only what is known to be committed is applied: the rest waits, and
 // may have to go.
 func (s *Server) replay(loaded wire.Zxid) (applied int, err error) {
+	defer misfit(&err)
 	upTo := s.wal.Last()
 	if s.cfg.Ensemble != nil {
 		upTo = max(loaded, s.wal.Committed())
