@@ -51,6 +51,8 @@ type Conf struct {
 	MaxSessionTimeoutMS     int32  // maxSessionTimeout
 	ClientPortListenBacklog int    // clientPortListenBacklog
 	ServerID                int64  // myid, 0 without
+	ClientAddr              string // host:port for clients, "0.0.0.0:2181" where all addresses are meant
+	InitLimit, SyncLimit    int    // initLimit, syncLimit; 0 for a server alone
 }
 
 // Setting is a line of the configuration in force.

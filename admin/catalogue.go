@@ -1,7 +1,11 @@
 package admin
 
 import (
+	"cmp"
+	"slices"
+
 	"paddock/server"
+	"paddock/zab"
 )
 
 // kind says how a metric is shown.
@@ -30,15 +34,51 @@ type metric struct {
 	decimal bool // printed with a point even where it is whole
 	value   func(*sample) float64
 	summary func(*sample) server.Summary
+	bySid   func(*sample) []ofServer // instead of value: one for each of the other servers
 	// measured says that only a server with Measures knows it; elsewhere it is left out.
 	measured bool
+	// told says who has it at all; nil: everybody. Who has it not leaves it out.
+	told func(*sample, *metric) bool
 }
+
+// ofServer is a value with the label sid.
+type ofServer struct {
+	id    zab.ServerID
+	value float64
+}
+
+// inEnsemble, leading and counted are values of told.
+func inEnsemble(v *sample, _ *metric) bool { return v.standing.member }
+
+func leading(v *sample, _ *metric) bool { return v.standing.leads() }
+
+// counted: a server alone has none, and one of several has what it counts.
+func counted(v *sample, m *metric) bool {
+	if !v.standing.member {
+		return true
+	}
+	if m.summary != nil {
+		_, ok := v.times[m.name]
+		return ok
+	}
+	_, ok := v.numbers[m.name]
+	return ok
+}
+
+// countedLeading: only a leader has it, and only if it is counted.
+func countedLeading(v *sample, m *metric) bool { return leading(v, m) && counted(v, m) }
+
+func countedAmong(v *sample, m *metric) bool { return inEnsemble(v, m) && counted(v, m) }
 
 // sample is the numbers of one moment.
 type sample struct {
 	st                   server.Status
 	m                    server.Measures
 	measured             bool
+	standing             standing
+	numbers              map[string]int64          // of an ensembleMeter
+	times                map[string]server.Summary // the same
+	learners             learners
 	openFiles, maxFiles  int64
 	snapBytes, logBytes  int64
 	zxidCounterRemaining int64
@@ -49,6 +89,11 @@ func take(s Server) *sample {
 	v := &sample{st: s.Status()}
 	if m, ok := s.(meter); ok {
 		v.m, v.measured = m.Measures(), true
+	}
+	v.standing = standingOf(s)
+	v.learners = v.standing.learners()
+	if m, ok := s.(ensembleMeter); ok && v.standing.member {
+		v.numbers, v.times = m.EnsembleNumbers(), m.EnsembleTimes()
 	}
 	v.openFiles, v.maxFiles = openFiles()
 	v.snapBytes, v.logBytes = s.DirSizes()
@@ -64,17 +109,24 @@ func (v *sample) knows(m *metric) bool {
 	case "max_file_descriptor_count":
 		return v.maxFiles >= 0
 	}
-	return v.measured || !m.measured
+	return (v.measured || !m.measured) && (m.told == nil || m.told(v, m))
 }
 
 func number(f func(*sample) int64) func(*sample) float64 {
 	return func(v *sample) float64 { return float64(f(v)) }
 }
 
-// none is for what a server alone never does: it is known to be zero, not unknown.
+// none is for what never happens here: it is known to be zero, not unknown.
 func none(*sample) float64 { return 0 }
 
-func noSummary(*sample) server.Summary { return server.Summary{} }
+// tally and times are what an ensembleMeter has under a name; 0 for a server alone.
+func tally(name string) func(*sample) float64 {
+	return func(v *sample) float64 { return float64(v.numbers[name]) }
+}
+
+func times(name string) func(*sample) server.Summary {
+	return func(v *sample) server.Summary { return v.times[name] }
+}
 
 // catalogue lists every metric. The classic names of ZooKeeper 3.4 come first, for collectors that read
 // only so many lines.
@@ -141,19 +193,67 @@ func storageMetrics() []metric {
 	}
 }
 
-// ensembleMetrics are what dashboards look for, and what a server alone has no part in.
+// ensembleMetrics are what happens between servers. A server alone has those that dashboards look for
+// there, too, and no part in them.
 func ensembleMetrics() []metric {
 	return []metric{
-		{name: "election_time", kind: basic, unit: "ms", help: "Time of an election: a server alone has none.", summary: noSummary},
-		{name: "proposal_latency", kind: advanced, unit: "ms", help: "Time from a proposal to its commit in an ensemble: a server alone has none.", summary: noSummary},
-		{name: "proposal_count", kind: counter, help: "Proposals to an ensemble.", value: none},
-		{name: "commit_count", kind: counter, help: "Commits of an ensemble.", value: none},
-		{name: "diff_count", kind: counter, help: "Followers brought up to date with transactions.", value: none},
-		{name: "snap_count", kind: counter, help: "Followers brought up to date with a snapshot.", value: none},
-		{name: "looking_count", kind: counter, help: "Times the server looked for a leader.", value: none},
-		{name: "revalidate_count", kind: counter, help: "Sessions whose leader was asked about them.", value: none},
-		{name: "connection_revalidate_count", kind: counter, help: "Handshakes whose leader was asked about them.", value: none},
+		{name: "quorum_size", kind: gauge, help: "Servers that vote. Not on a server alone.", told: inEnsemble, value: number(func(v *sample) int64 { return int64(len(v.standing.View.Voters())) })},
+		{name: "learners", kind: gauge, help: "Followers and observers that are connected. On a leader.", told: leading, value: number(func(v *sample) int64 { return int64(v.learners.all) })},
+		{name: "followers", kind: gauge, help: "Followers among them. On a leader.", told: leading, value: number(func(v *sample) int64 { return int64(v.learners.all - v.learners.observers) })},
+		{name: "synced_followers", kind: gauge, help: "Followers that vote, and are up to date. On a leader.", told: leading, value: number(func(v *sample) int64 { return int64(v.learners.synced) })},
+		{name: "synced_non_voting_followers", kind: gauge, help: "Followers that do not vote, and are up to date. On a leader.", told: leading, value: number(func(v *sample) int64 { return int64(v.learners.nonVoting) })},
+		{name: "synced_observers", kind: gauge, help: "Observers that are up to date. On a leader.", told: leading, value: number(func(v *sample) int64 { return int64(v.learners.syncedObserve) })},
+		{name: "pending_syncs", kind: gauge, help: "Syncs of clients that wait for a quorum. On a leader.", told: countedLeading, value: tally("pending_syncs")},
+		{name: "leader_uptime", kind: gauge, unit: "ms", help: "Time since this server leads. On a leader.", told: countedLeading, value: tally("leader_uptime")},
+		{name: "last_proposal_size", kind: gauge, unit: "bytes", help: "Size of the last proposal; -1 before the first. On a leader.", told: countedLeading, value: tally("last_proposal_size")},
+		{name: "max_proposal_size", kind: gauge, unit: "bytes", help: "Size of the largest proposal; -1 before the first. On a leader.", told: countedLeading, value: tally("max_proposal_size")},
+		{name: "min_proposal_size", kind: gauge, unit: "bytes", help: "Size of the smallest proposal; -1 before the first. On a leader.", told: countedLeading, value: tally("min_proposal_size")},
+		{name: "election_time", kind: basic, unit: "ms", help: "Time of an election: from looking for a leader to having one.", told: counted, summary: times("election_time")},
+		{name: "unavailable_time", kind: basic, unit: "ms", help: "Time from the end of a role to serving again.", told: countedAmong, summary: times("unavailable_time")},
+		{name: "leader_unavailable_time", kind: basic, unit: "ms", help: "The same where this server became the leader.", told: countedAmong, summary: times("leader_unavailable_time")},
+		{name: "proposal_latency", kind: advanced, unit: "ms", help: "Time from a proposal to its commit, on the leader.", told: counted, summary: times("proposal_latency")},
+		{name: "proposal_count", kind: counter, help: "Proposals of this server as leader.", told: counted, value: tally("proposal_count")},
+		{name: "commit_count", kind: counter, help: "Commits of this server as leader.", told: counted, value: tally("commit_count")},
+		{name: "diff_count", kind: counter, help: "Learners brought up to date with transactions.", told: counted, value: tally("diff_count")},
+		{name: "snap_count", kind: counter, help: "Learners brought up to date with a snapshot.", told: counted, value: tally("snap_count")},
+		{name: "looking_count", kind: counter, help: "Times the server looked for a leader.", told: counted, value: tally("looking_count")},
+		{name: "revalidate_count", kind: counter, help: "Sessions whose leader was asked about them.", told: counted, value: tally("revalidate_count")},
+		{name: "connection_revalidate_count", kind: counter, help: "Handshakes whose leader was asked about them.", told: counted, value: tally("connection_revalidate_count")},
+		{name: "zk_commit_lag_txns", kind: gauge, help: "Transactions that this server has in its log and does not know to be committed. Not on a server alone.", told: inEnsemble, value: number(func(v *sample) int64 { return behind(v.standing.Committed, v.standing.Last) })},
+		{name: "zk_apply_lag_txns", kind: gauge, help: "Transactions that are committed and not applied here yet. Not on a server alone.", told: inEnsemble, value: number(func(v *sample) int64 { return behind(v.st.Zxid, v.standing.Committed) })},
+		{name: "zk_follower_lag_txns", kind: gauge, help: "Proposals that a follower has not acknowledged, by sid. On a leader.", told: leading, bySid: followerLag},
+		{name: "zk_learner_queue_bytes", kind: gauge, unit: "bytes", help: "What waits to be sent to a learner, by sid. On a leader.", told: leading, bySid: learnerQueue},
 	}
+}
+
+func followerLag(v *sample) (all []ofServer) {
+	for _, l := range v.standing.Links {
+		if !l.Leader && !l.Observer && l.Synced {
+			all = append(all, ofServer{l.Server, float64(l.Lag)})
+		}
+	}
+	return oneEach(all)
+}
+
+func learnerQueue(v *sample) (all []ofServer) {
+	for _, l := range v.standing.Links {
+		if !l.Leader && l.Server != 0 {
+			all = append(all, ofServer{l.Server, float64(l.Queued)})
+		}
+	}
+	return oneEach(all)
+}
+
+// oneEach sorts by server and keeps the last link of each: one that is being replaced may still be there.
+func oneEach(all []ofServer) []ofServer {
+	slices.SortStableFunc(all, func(a, b ofServer) int { return cmp.Compare(a.id, b.id) })
+	var last []ofServer
+	for i := range all {
+		if i+1 == len(all) || all[i+1].id != all[i].id {
+			last = append(last, all[i])
+		}
+	}
+	return last
 }
 
 // ourMetrics have no counterpart in ZooKeeper.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"paddock/server"
+	"paddock/zab"
 )
 
 // command is one row of the table of HTTP commands. Source: org.apache.zookeeper.server.admin.Commands.
@@ -66,20 +67,20 @@ func commandTable() []command {
 		{"initial_configuration", []string{"icfg"}, true, false, false, (*request).initialConfiguration, "The settings that were given, secrets masked."},
 		{"is_read_only", []string{"isro"}, true, false, false, (*request).readOnly, "Always false: there is no read-only mode."},
 		{"last_snapshot", []string{"lsnp"}, true, true, false, (*request).lastSnapshot, "Zxid (hexadecimal) and time (s since 1970) of the newest snapshot."},
-		{"leader", []string{"lead"}, true, false, false, (*request).leader, "An error: a server alone has no leader."},
+		{"leader", []string{"lead"}, true, false, false, (*request).leader, "Who leads, and at what address. A server alone answers with an error."},
 		{"monitor", []string{"mntr"}, false, true, false, (*request).monitor, "All metrics, without `zk_`."},
-		{"observers", []string{"obsr"}, true, false, false, (*request).observers, "None: a server alone has no observers."},
-		{"observer_connection_stat_reset", []string{"orst"}, true, false, true, (*request).nothing, "Does nothing: a server alone has no observers."},
+		{"observers", []string{"obsr"}, true, false, false, (*request).observers, "On a leader: the observers that learn from it."},
+		{"observer_connection_stat_reset", []string{"orst"}, true, false, true, (*request).nothing, "Does nothing: their packets are not counted."},
 		{"ruok", nil, true, false, false, (*request).nothing, "No error while requests are served."},
 		{"server_stats", []string{"srvr"}, true, true, false, (*request).serverStats, "Packets, latencies (ms), connections, last zxid, sizes (bytes)."},
 		{"stats", []string{"stat"}, true, true, false, (*request).stats, "The same with all client connections in brief."},
 		{"stat_reset", []string{"srst"}, true, false, true, (*request).resetStats, "Forgets packets and latencies."},
 		{"system_properties", []string{"sysp"}, false, false, false, (*request).properties, "Every setting, as `zookeeper.` and its key; secrets masked."},
-		{"voting_view", nil, true, false, false, (*request).votingView, "Empty: nobody votes on a server alone."},
+		{"voting_view", nil, true, false, false, (*request).votingView, "Who votes, and their addresses. Empty for a server alone."},
 		{"watches", []string{"wchc"}, true, true, false, (*request).watches, "Watches on nodes, by session. Costly."},
 		{"watches_by_path", []string{"wchp"}, true, true, false, (*request).watchesByPath, "The same by path. Costly."},
 		{"watch_summary", []string{"wchs"}, true, true, false, (*request).watchSummary, "How many they are."},
-		{"zabstate", nil, true, false, false, (*request).zabState, "Empty: a server alone needs no agreement."},
+		{"zabstate", nil, false, false, false, (*request).zabState, "This server in its ensemble: addresses, last zxid, phase. Empty for a server alone."},
 	}
 }
 
@@ -108,6 +109,16 @@ func (q *request) configuration() (o object, fault string) {
 	o.set("max_session_timeout", int64(c.MaxSessionTimeoutMS))
 	o.set("server_id", c.ServerID)
 	o.set("client_port_listen_backlog", int64(c.ClientPortListenBacklog))
+	if p := standingOf(q.s); p.member {
+		own := p.View.Member(p.ID)
+		o.set("init_limit", int64(c.InitLimit))
+		o.set("sync_limit", int64(c.SyncLimit))
+		o.set("election_alg", int64(3))
+		o.set("election_port", ports(own.Peers, zab.PeerAddr.Election))
+		o.set("quorum_port", ports(own.Peers, zab.PeerAddr.Quorum))
+		o.set("peer_type", int64(peerType(own.Role)))
+		o.set("membership", p.View.String())
+	}
 	if q.query.Get("full") == "true" {
 		var all list
 		for _, s := range q.a.cfg.Settings {
@@ -176,7 +187,11 @@ func (q *request) dirs() (o object, fault string) {
 
 func (q *request) dump() (o object, fault string) {
 	var sessions, ephemerals object
-	for _, b := range q.s.SessionTable().Buckets() {
+	buckets := q.s.SessionTable().Buckets()
+	if p := standingOf(q.s); p.learns() {
+		buckets = nil // the leader knows when they expire
+	}
+	for _, b := range buckets {
 		var ids list
 		for _, s := range b.Sessions {
 			ids = append(ids, q.id(s.ID))
@@ -251,22 +266,23 @@ func (q *request) lastSnapshot() (object, string) {
 	}, ""
 }
 
-func (q *request) leader() (object, string) { return nil, "server is not initialized" }
-
 func (q *request) monitor() (o object, fault string) {
 	o.set("version", q.a.version)
 	if q.s == nil {
 		return o, notServing
 	}
-	o.set("server_state", mode)
-	for _, l := range lines(take(q.s)) {
+	if p := standingOf(q.s); p.member && !q.s.Serving() {
+		o.set("peer_state", p.peerState())
+		return o, notServing
+	}
+	v := take(q.s)
+	for _, l := range v.states() {
+		o.set(l.name, l.value)
+	}
+	for _, l := range lines(v) {
 		o.set(l.name, l.value)
 	}
 	return o, ""
-}
-
-func (q *request) observers() (object, string) {
-	return object{{"synced_observers", int64(0)}, {"observers", list{}}}, ""
 }
 
 func (q *request) serverStats() (object, string) { return q.a.serverStats(q.s), "" }
@@ -291,7 +307,7 @@ func (a *Admin) serverStats(s Server) (o object) {
 		{"provider_null", false},
 		{"last_processed_zxid", int64(st.Zxid)},
 		{"outstanding_requests", st.Outstanding},
-		{"server_state", mode},
+		{"server_state", v.standing.mode()},
 		{"avg_latency", st.Latency.Avg},
 		{"max_latency", st.Latency.Max},
 		{"min_latency", st.Latency.Min},
@@ -302,6 +318,10 @@ func (a *Admin) serverStats(s Server) (o object) {
 		{"non_mtlslocal_conn_count", int64(0)},
 	})
 	o.set("client_response", sizes)
+	if v.standing.leads() {
+		last, least, most := proposalSizes(s)
+		o.set("proposal_stats", object{{"last_buffer_size", last}, {"min_buffer_size", least}, {"max_buffer_size", most}})
+	}
 	o.set("node_count", znodes(st))
 	return o
 }
@@ -323,10 +343,6 @@ func (q *request) properties() (o object, fault string) {
 	}
 	slices.SortStableFunc(o, func(x, y member) int { return strings.Compare(x.key, y.key) })
 	return o, ""
-}
-
-func (q *request) votingView() (object, string) {
-	return object{{"current_config", object{}}}, ""
 }
 
 func (q *request) watches() (object, string) {
@@ -361,8 +377,4 @@ func (q *request) watchSummary() (object, string) {
 		{"num_paths", int64(sum.paths)},
 		{"num_total_watches", int64(sum.watches)},
 	}, ""
-}
-
-func (q *request) zabState() (object, string) {
-	return object{{"voting", false}, {"zabstate", ""}}, ""
 }

@@ -26,7 +26,8 @@ one computation after the other, and no number is older than the question. An an
 
 const docsHTTP = `
 *Default*: allowed where nothing is configured. A list is obeyed to the letter; ` + "`*`" + ` allows all. *While nothing is
-served*: before the state is loaded, and when the server ends.
+served*: before the state is loaded, when the server ends, and while one of several has no leader or is no
+longer, or not yet, followed by a quorum.
 
 ## HTTP
 
@@ -78,7 +79,10 @@ One catalogue for ` + "`mntr`, `/commands/monitor` and `/metrics`" + `:
 milliseconds; in ` + "`/metrics`" + ` they have fractions. ` + "`srst`" + ` resets packets, latencies and the summaries of requests. No value
 is ever NaN. With ` + "`metricsProvider.exportJvmInfo`" + ` (the default) there are ` + "`go_*`, `process_*`" + ` and, for dashboards made for
 Java, ` + "`jvm_memory_bytes_used`, `jvm_memory_bytes_max`, `jvm_memory_pool_bytes_used`, `jvm_threads_current`, `jvm_threads_deadlocked`" + `
-and ` + "`jvm_gc_collection_seconds`" + `. ` + "`zk_info{version}` and `zk_server_state{state}`" + ` are in ` + "`/metrics`" + ` only.
+and ` + "`jvm_gc_collection_seconds`" + `. ` + "`zk_info{version}` and `zk_server_state{state}`" + ` are in ` + "`/metrics`" + ` only. A metric *by sid* has
+the label ` + "`sid`" + ` there, and is ` + "`zk_SID_NAME`" + ` in ` + "`mntr`" + `. The first lines of ` + "`mntr`" + ` say what the server is: ` + "`zk_version`" + `,
+` + "`zk_server_state`" + ` (leader, follower, observer, standalone) and, in an ensemble, ` + "`zk_peer_state`" + ` (` + "`leading - broadcast`" + `); on an
+observer ` + "`zk_observer_master_id`" + ` too, the sid of its leader. What happens between servers is left out where it is not counted.
 
 | Metric | Kind | Unit | Source | Meaning |
 |---|---|---|---|---|
@@ -159,9 +163,9 @@ func yes(v bool) string {
 
 // writeLeftOut lists what Apache's server has and this one does not measure.
 func writeLeftOut(t *testing.T, b *strings.Builder) {
-	have := map[string]bool{"version": true, "server_state": true}
+	have := map[string]bool{"version": true, "server_state": true, "peer_state": true}
 	for _, m := range catalogue() {
-		for _, name := range m.mntrNames() {
+		for _, name := range m.mntrNames(t) {
 			have[name] = true
 		}
 	}

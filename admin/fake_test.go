@@ -51,6 +51,9 @@ type fake struct {
 	measures    server.Measures
 	snapZxid    wire.Zxid
 	snapMS      int64
+	ensemble    *server.EnsembleStatus // nil: a server alone
+	numbers     map[string]int64
+	times       map[string]server.Summary
 	statusCalls chan chan struct{} // nil, or whoever calls Status sends what it then waits for
 	resets      []string
 }
@@ -66,17 +69,27 @@ func (f *fake) Status() server.Status {
 	return f.status
 }
 
-func (f *fake) Connections() []server.ConnInfo   { return append([]server.ConnInfo(nil), f.conns...) }
-func (f *fake) Watches() []server.WatchInfo      { return append([]server.WatchInfo(nil), f.watches...) }
-func (f *fake) SessionTable() *session.Table     { return f.table }
-func (f *fake) Now() int64                       { return fakeSessionMS }
-func (f *fake) Ephemerals() map[int64][]string   { return f.ephemerals }
-func (f *fake) DigestHistory() []tree.DigestAt   { return f.digests }
-func (f *fake) DirSizes() (data, log int64)      { return 4096, 67108864 }
-func (f *fake) LastSnapshot() (wire.Zxid, int64) { return f.snapZxid, f.snapMS }
-func (f *fake) ResetStats()                      { f.resets = append(f.resets, "stats") }
-func (f *fake) ResetConnections()                { f.resets = append(f.resets, "connections") }
-func (f *fake) Measures() server.Measures        { return f.measures }
+func (f *fake) Connections() []server.ConnInfo           { return append([]server.ConnInfo(nil), f.conns...) }
+func (f *fake) Watches() []server.WatchInfo              { return append([]server.WatchInfo(nil), f.watches...) }
+func (f *fake) SessionTable() *session.Table             { return f.table }
+func (f *fake) Now() int64                               { return fakeSessionMS }
+func (f *fake) Ephemerals() map[int64][]string           { return f.ephemerals }
+func (f *fake) DigestHistory() []tree.DigestAt           { return f.digests }
+func (f *fake) DirSizes() (data, log int64)              { return 4096, 67108864 }
+func (f *fake) LastSnapshot() (wire.Zxid, int64)         { return f.snapZxid, f.snapMS }
+func (f *fake) ResetStats()                              { f.resets = append(f.resets, "stats") }
+func (f *fake) ResetConnections()                        { f.resets = append(f.resets, "connections") }
+func (f *fake) EnsembleNumbers() map[string]int64        { return f.numbers }
+func (f *fake) EnsembleTimes() map[string]server.Summary { return f.times }
+
+func (f *fake) Ensemble() (server.EnsembleStatus, bool) {
+	if f.ensemble == nil {
+		return server.EnsembleStatus{}, false
+	}
+	return *f.ensemble, true
+}
+
+func (f *fake) Measures() server.Measures { return f.measures }
 
 // unmeasured is a server that has no counters on the way of its requests.
 type unmeasured struct{ Server }

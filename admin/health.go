@@ -24,7 +24,7 @@ func checkStarted() check {
 }
 
 func checkServing() check {
-	return check{"serving", (*Admin).servingFault, "Requests are answered: the log has not failed, and nobody has asked the server to end."}
+	return check{"serving", (*Admin).servingFault, "Requests are answered: the log has not failed, nobody has asked the server to end, and one of several has a leader and all that it knows."}
 }
 
 func checkDisk() check {
@@ -100,10 +100,14 @@ func (a *Admin) startedFault() string {
 }
 
 func (a *Admin) servingFault() string {
-	if s := a.attached(); s != nil && !s.Serving() {
-		return "not serving"
+	s := a.attached()
+	if s == nil || s.Serving() {
+		return ""
 	}
-	return ""
+	if p := standingOf(s); p.member {
+		return "not serving: " + p.why()
+	}
+	return "not serving"
 }
 
 func (a *Admin) diskFault() string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,9 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"paddock/server"
+	"paddock/zab"
 )
 
 // fixedLines are mntr's, without those that depend on the process.
@@ -111,20 +115,36 @@ func TestDashboards(t *testing.T) {
 // apacheNames are the names of mntr of Apache's server, without zk_ and what summaries put before a name.
 func apacheNames(t *testing.T) map[string]bool {
 	t.Helper()
-	b, err := os.ReadFile("testdata/apache/mntr.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
 	names := map[string]bool{}
-	for name := range strings.Lines(string(b)) {
-		names[strings.TrimSpace(name)] = true
+	for _, file := range []string{"testdata/apache/mntr.txt", "testdata/apache/mntr-leader.txt"} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range strings.Lines(string(b)) {
+			names[ofOneServer.ReplaceAllString(strings.TrimSpace(name), "$1")] = true
+		}
 	}
 	return names
+}
+
+// ofOneServer is the server in the name of a metric that has one for each.
+var ofOneServer = regexp.MustCompile(`(^|_)\d+_`)
+
+// everything is a sample of a leader that counts all.
+func everything(t *testing.T) *sample {
+	s := among(t, 3, zab.Leading)
+	for _, m := range catalogue() {
+		s.numbers[m.name] += 0
+		s.times[m.name] = server.Summary{}
+	}
+	return take(s)
 }
 
 // renamed are ours that Apache has under no name of today, and why they are there all the same.
 var renamed = map[string]string{
 	"fsync_threshold_exceed_count": "gone since 3.6, still read by collectors",
+	"followers":                    "gone since 3.6, still read by collectors",
 }
 
 func TestNamesAreApaches(t *testing.T) {
@@ -132,7 +152,7 @@ func TestNamesAreApaches(t *testing.T) {
 	for _, m := range catalogue() {
 		ours := strings.HasPrefix(m.name, "zk_")
 		_, old := renamed[m.name]
-		for _, name := range m.mntrNames() {
+		for _, name := range m.mntrNames(t) {
 			if known := apache[name]; known == (ours || old) {
 				t.Errorf("%s: Apache has it: %v", name, known)
 			}
@@ -141,10 +161,10 @@ func TestNamesAreApaches(t *testing.T) {
 }
 
 // mntrNames returns the names of the lines of a metric.
-func (m *metric) mntrNames() []string {
-	v := &sample{measured: true}
+func (m *metric) mntrNames(t *testing.T) []string {
 	var names []string
-	for _, l := range lines(v) {
+	for _, l := range lines(everything(t)) {
+		l.name = ofOneServer.ReplaceAllString(l.name, "$1")
 		if strings.TrimPrefix(m.name, "zk_") == strings.TrimPrefix(strip(l.name), "zk_") {
 			names = append(names, l.name)
 		}
@@ -156,7 +176,7 @@ func (m *metric) mntrNames() []string {
 func strip(name string) string {
 	for _, p := range []string{"avg_", "min_", "max_", "cnt_", "sum_", "p50_", "p95_", "p99_", "p999_"} {
 		if rest, ok := strings.CutPrefix(name, p); ok && !strings.HasSuffix(rest, "client_response_size") &&
-			rest != "latency" && rest != "file_descriptor_count" {
+			rest != "latency" && rest != "file_descriptor_count" && rest != "proposal_size" {
 			return rest
 		}
 	}
@@ -170,7 +190,7 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s is there twice", m.name)
 		}
 		seen[m.name] = true
-		if m.help == "" || (m.value == nil) == (m.summary == nil) || (m.kind == basic || m.kind == advanced) != (m.summary != nil) {
+		if m.help == "" || one(m.value == nil)+one(m.summary == nil)+one(m.bySid == nil) != 2 || (m.kind == basic || m.kind == advanced) != (m.summary != nil) {
 			t.Errorf("%s: help %q, kind %s", m.name, m.help, m.kind)
 		}
 		if strings.HasPrefix(m.name, "zk_") && m.kind == counter && !strings.HasSuffix(m.name, "_total") {

@@ -5,12 +5,25 @@ import (
 	"strings"
 
 	"paddock/server"
+	"paddock/zab"
 )
 
 // line is a metric as mntr and the command monitor have it.
 type line struct {
 	name  string // without zk_
-	value any    // int64 or float64: what has a point keeps it
+	value any    // string, int64 or float64: what has a point keeps it
+}
+
+// states are the first lines: what the server is.
+func (v *sample) states() []line {
+	all := []line{{"server_state", v.standing.mode()}}
+	if v.standing.member {
+		all = append(all, line{"peer_state", v.standing.peerState()})
+	}
+	if v.standing.member && v.standing.State == zab.Observing {
+		all = append(all, line{"observer_master_id", int64(v.standing.Leader)})
+	}
+	return all
 }
 
 // lines renders the whole catalogue, in its order.
@@ -23,6 +36,10 @@ func lines(v *sample) []line {
 		name := strings.TrimPrefix(m.name, "zk_")
 		switch m.kind {
 		case gauge, counter:
+			if m.bySid != nil {
+				all = appendBySid(all, name, m.bySid(v))
+				continue
+			}
 			all = append(all, line{name, asNumber(m.value(v), m.decimal)})
 		case basic:
 			all = appendSummary(all, name, m.summary(v))
@@ -30,6 +47,14 @@ func lines(v *sample) []line {
 			s := m.summary(v)
 			all = appendPercentiles(appendSummary(all, name, s), name, s)
 		}
+	}
+	return all
+}
+
+// appendBySid puts the server in front of the name, as ZooKeeper does.
+func appendBySid(all []line, name string, values []ofServer) []line {
+	for _, s := range values {
+		all = append(all, line{strconv.FormatInt(int64(s.id), 10) + "_" + name, int64(s.value)})
 	}
 	return all
 }
@@ -67,15 +92,20 @@ func mean(s server.Summary) float64 {
 }
 
 func (a *Admin) mntr(s Server, t *text, _ []byte) {
-	t.add("zk_version\t" + a.version + "\nzk_server_state\t" + mode + "\n")
-	for _, l := range lines(take(s)) {
+	v := take(s)
+	t.add("zk_version\t" + a.version + "\n")
+	for _, l := range append(v.states(), lines(v)...) {
 		t.add("zk_" + l.name + "\t" + l.text() + "\n")
 	}
 }
 
 func (l line) text() string {
-	if f, ok := l.value.(float64); ok {
-		return decimal(f)
+	switch v := l.value.(type) {
+	case string:
+		return v
+	case float64:
+		return decimal(v)
+	default:
+		return strconv.FormatInt(l.value.(int64), 10)
 	}
-	return strconv.FormatInt(l.value.(int64), 10)
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,14 +44,14 @@ type collector struct {
 
 // states are the values of server_state.
 func states() []string {
-	return []string{"leader", "follower", "observer", "standalone", "read-only"}
+	return []string{modeLeader, modeFollower, modeObserver, modeAlone, "read-only"}
 }
 
 func newCollector(a *Admin) *collector {
 	c := &collector{a: a, descs: map[string]*prometheus.Desc{}}
 	for _, m := range catalogue() {
 		for _, name := range m.names() {
-			c.descs[name] = prometheus.NewDesc(name, m.helpText(), nil, nil)
+			c.descs[name] = prometheus.NewDesc(name, m.helpText(), m.labels(), nil)
 		}
 	}
 	c.info = prometheus.NewDesc("zk_info", "1, with the version.", []string{"version"}, nil)
@@ -64,6 +65,13 @@ func (m *metric) names() []string {
 		return []string{m.name}
 	}
 	return []string{m.name, m.name + "_total"}
+}
+
+func (m *metric) labels() []string {
+	if m.bySid != nil {
+		return []string{"sid"}
+	}
+	return nil
 }
 
 func (m *metric) helpText() string {
@@ -85,9 +93,13 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(c.info, prometheus.GaugeValue, 1, c.a.version)
-	s := c.a.attached()
+	s, now := c.a.attached(), ""
+	if s != nil && s.Serving() {
+		p := standingOf(s)
+		now = p.mode()
+	}
 	for _, state := range states() {
-		in := s != nil && s.Serving() && state == mode
+		in := state == now
 		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, one(in), state)
 	}
 	if s == nil {
@@ -104,6 +116,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 func (c *collector) show(ch chan<- prometheus.Metric, m *metric, v *sample) {
 	switch m.kind {
 	case gauge:
+		if m.bySid != nil {
+			for _, s := range m.bySid(v) {
+				ch <- prometheus.MustNewConstMetric(c.descs[m.name], prometheus.GaugeValue, s.value, strconv.FormatInt(int64(s.id), 10))
+			}
+			return
+		}
 		ch <- prometheus.MustNewConstMetric(c.descs[m.name], prometheus.GaugeValue, m.value(v))
 	case counter:
 		for _, name := range m.names() {

@@ -12,12 +12,9 @@ import (
 // This file is the answers to words, in ZooKeeper's format to the byte. Source: the classes of
 // org.apache.zookeeper.server.command, ServerStats and ServerCnxn.
 
-// mode is what a server of an ensemble of one is.
-const mode = "standalone"
-
 func (a *Admin) srvr(s Server, t *text, _ []byte) {
 	t.add("Zookeeper version: " + a.version + "\n")
-	addStats(t, s.Status())
+	addStats(t, s)
 }
 
 func (a *Admin) stat(s Server, t *text, _ []byte) {
@@ -27,13 +24,17 @@ func (a *Admin) stat(s Server, t *text, _ []byte) {
 		t.add(")\n")
 	}
 	t.add("\n")
-	addStats(t, s.Status())
+	addStats(t, s)
 }
 
-func addStats(t *text, st server.Status) {
+func addStats(t *text, s Server) {
+	st, p := s.Status(), standingOf(s)
 	t.addf("Latency min/avg/max: %d/%s/%d\n", st.Latency.Min, decimal(st.Latency.Avg), st.Latency.Max)
 	t.addf("Received: %d\nSent: %d\nConnections: %d\nOutstanding: %d\n", st.Received, st.Sent, st.Connections, st.Outstanding)
-	t.addf("Zxid: 0x%x\nMode: %s\nNode count: %d\n", uint64(st.Zxid), mode, znodes(st)) //nolint:gosec // its bits
+	t.addf("Zxid: 0x%x\nMode: %s\nNode count: %d\n", uint64(st.Zxid), p.mode(), znodes(st)) //nolint:gosec // its bits
+	if p.leads() {
+		addProposals(t, s)
+	}
 }
 
 // znodes counts the root twice, as DataTree does: it is entered as "" and as "/".
@@ -140,6 +141,9 @@ func (a *Admin) conf(s Server, t *text, _ []byte) {
 	t.addf("tickTime=%d\nmaxClientCnxns=%d\n", c.TickTimeMS, c.MaxClientCnxns)
 	t.addf("minSessionTimeout=%d\nmaxSessionTimeout=%d\n", c.MinSessionTimeoutMS, c.MaxSessionTimeoutMS)
 	t.addf("clientPortListenBacklog=%d\nserverId=%d\n", c.ClientPortListenBacklog, c.ServerID)
+	if p := standingOf(s); p.member {
+		a.confEnsemble(&p, t)
+	}
 }
 
 func portOrNone(port int) int {
@@ -161,7 +165,11 @@ const javaDate = "Mon Jan 02 15:04:05 MST 2006"
 
 func (a *Admin) dump(s Server, t *text, _ []byte) {
 	table := s.SessionTable()
-	a.addBuckets(s, t, table.Buckets())
+	if p := standingOf(s); p.learns() {
+		addGlobal(t, table)
+	} else {
+		a.addBuckets(s, t, table.Buckets())
+	}
 	addEphemerals(t, s.Ephemerals())
 	a.addConnBuckets(s, t, table)
 }
@@ -178,6 +186,12 @@ func (a *Admin) addBuckets(s Server, t *text, buckets []session.Bucket) {
 			t.add("\t" + hexID(sess.ID) + "\n")
 		}
 	}
+}
+
+// addGlobal lists the sessions of a learner, which does not know when they expire.
+func addGlobal(t *text, table *session.Table) {
+	t.addf("SessionTracker dump:\nGlobal Sessions(%d):\n", table.Len())
+	table.Each(func(s *session.Session) { t.addf("%s\t%dms\n", hexID(s.ID), s.TimeoutMS()) })
 }
 
 // dateOf turns a time of the sessions' clock into one that people know.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -12,17 +13,25 @@ import (
 
 	"paddock/server"
 	"paddock/vfs"
+	"paddock/zab"
 )
 
 // startServer runs a real server on a free port, with a's words.
 func startServer(t *testing.T, a *Admin) (*server.Server, string) {
 	t.Helper()
+	return startWith(t, a, func(*server.Config) {})
+}
+
+func startWith(t *testing.T, a *Admin, change func(*server.Config)) (*server.Server, string) {
+	t.Helper()
 	dir := t.TempDir()
-	s, err := server.Start(server.Config{
+	cfg := server.Config{
 		Listen: []string{"127.0.0.1:0"}, Loops: 2, ServerID: 1, DataDir: dir, LogDir: dir,
 		TickMS: 2000, MinSessionMS: 4000, MaxSessionMS: 40000, MaxFrameBytes: 0xfffff,
 		SegmentBytes: 1 << 20, Words: a.Words, FS: vfs.OS(), Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	change(&cfg)
+	s, err := server.Start(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +41,27 @@ func startServer(t *testing.T, a *Admin) (*server.Server, string) {
 		}
 	})
 	return s, s.Addrs()[0]
+}
+
+// startEnsemble runs three real servers on free ports.
+func startEnsemble(t *testing.T) (admins []*Admin, addrs []string) {
+	t.Helper()
+	var lines strings.Builder
+	for id := 1; id <= 3; id++ {
+		fmt.Fprintf(&lines, "server.%d=127.0.0.1:%d:%d:participant\n", id, freePort(t), freePort(t))
+	}
+	view, err := zab.ParseView([]byte(lines.String() + "version=0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := zab.ServerID(1); id <= 3; id++ {
+		a := New(Config{FourLetterWords: []string{"*"}}, nil)
+		e := &server.Ensemble{ID: id, View: view, InitTicks: 20, SyncTicks: 10, MayBeEmpty: true, BindRetries: -1}
+		s, addr := startWith(t, a, func(c *server.Config) { c.ServerID, c.Ensemble = uint8(id), e })
+		a.Attach(s)
+		admins, addrs = append(admins, a), append(addrs, addr)
+	}
+	return admins, addrs
 }
 
 // say sends a word as nc does, and reads until the server closes.

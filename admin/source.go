@@ -29,6 +29,9 @@ type Server interface {
 	// (ms since 1970). Both are 0 where there is none.
 	LastSnapshot() (zxid wire.Zxid, wallMS int64)
 
+	// Ensemble returns what the server knows of its ensemble; false for a server alone.
+	Ensemble() (server.EnsembleStatus, bool)
+
 	ResetStats()
 	ResetConnections()
 }
@@ -37,4 +40,11 @@ type Server interface {
 // that has them not, nothing is shown in their place.
 type meter interface {
 	Measures() server.Measures
+}
+
+// ensembleMeter is a Server that counts what happens between servers, by the names that the catalogue has
+// for it; times are milliseconds. What it does not count is not shown.
+type ensembleMeter interface {
+	EnsembleNumbers() map[string]int64
+	EnsembleTimes() map[string]server.Summary
 }

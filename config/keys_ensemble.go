@@ -93,7 +93,7 @@ var ensembleKeys = []key{
 		doc:   "A learner that has more than the leader gets a snapshot where ZooKeeper's leaders have it cut its log: snapshots of ZooKeeper's servers keep what is cut (ZOOKEEPER-1549).",
 		field: func(c *Config) any { return &c.SnapForTrunc }},
 	{name: "leaderServes", place: property, form: noWord, def: "yes", verdict: ForEnsemble,
-		doc:   "Only the word `no` keeps clients off the leader, where four-letter words are still answered.",
+		doc:   "Only the word `no` keeps clients off the leader, which then says that it does not serve.",
 		field: func(c *Config) any { return &c.LeaderServes }},
 	{name: "tcpKeepAlive", place: property, form: boolean, def: "true", apache: "false", verdict: NotYet, why: "always on between servers",
 		doc:   "TCP keep-alive between servers.",

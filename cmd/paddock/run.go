@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math"
@@ -122,6 +123,7 @@ func adminConfig(cfg *config.Config, log *slog.Logger) admin.Config {
 			MaxClientCnxns:      cfg.MaxClientCnxns,
 			MinSessionTimeoutMS: cfg.MinSessionTimeoutMS, MaxSessionTimeoutMS: cfg.MaxSessionTimeoutMS,
 			ClientPortListenBacklog: cfg.ClientPortListenBacklog, ServerID: cfg.ServerID,
+			ClientAddr: shownAddr(cfg), InitLimit: cfg.InitLimit, SyncLimit: cfg.SyncLimit,
 		},
 		Log: log,
 	}
@@ -129,6 +131,11 @@ func adminConfig(cfg *config.Config, log *slog.Logger) admin.Config {
 		c.Settings = append(c.Settings, admin.Setting{Key: s.Key, Value: s.Value, Source: s.Source})
 	}
 	return c
+}
+
+// shownAddr is the address for clients as operators see it.
+func shownAddr(cfg *config.Config) string {
+	return net.JoinHostPort(cmp.Or(cfg.ClientPortAddress, "0.0.0.0"), strconv.Itoa(cfg.ClientPort))
 }
 
 // builtAt is the time of the commit that was built, if it is known.
