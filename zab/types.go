@@ -41,7 +41,21 @@ type Recovered struct {
 	History   History
 	Committed wire.Zxid // known to be committed, and applied; at most History.Last()
 	Epochs    Epochs
+	Trust     Trust
 }
+
+// Trust says whether a disk still has everything that its server has acknowledged.
+type Trust uint8
+
+// The degrees of trust. Who is not trusted has no voice where histories are compared: its votes say that its
+// last zxid is -1, which nobody counts, it never leads, and what it has is not the reason why anybody else
+// may. It joins a leader that others have made, takes a snapshot, and is as good as all others when that is
+// on its disk (EventInstalled): with the same step the Store takes back whatever marks it.
+const (
+	Trusted Trust = iota
+	Damaged       // a part of what was logged is lost, and the promises are not: History is what is left
+	Empty         // there is nothing, and nobody has said that this is right. It is, if no server has anything (ActionTrust)
+)
 
 // EventKind says what happened.
 type EventKind uint8
@@ -64,6 +78,7 @@ const (
 	EventProposed                              // Zxid: our sequencer has made transactions up to here; they are being logged
 	EventSync                                  // Link, Token: the sequencer has come to a sync, all before it is in an EventProposed. Link 0: a client of ours (the leader's)
 	EventResign                                // leave the role: shutdown, or a disk that limps
+	EventPurged                                // Zxid: the log begins after Zxid now, which is committed, applied and durable
 	EventProgress                              // Link: bytes of a long stream have left; once in a while, so that no deadline passes
 )
 
@@ -110,6 +125,8 @@ const (
 	ActionPong                              // Link, Packet: answer this PING with the sessions heard of since the last
 	ActionRevalidated                       // Packet: what the leader says of a session
 	ActionSynced                            // the oldest sync that we forwarded is done; on a leader: Token is
+	ActionTrust                             // no server of the ensemble has a history, so it is right that ours is empty: note that on the disk, before anything that is asked for later
+	ActionView                              // View: a configuration was agreed on, or with Proposed only proposed
 	ActionFatal                             // Text: the process has to end, for the state on disk cannot be what it should
 )
 
@@ -127,7 +144,10 @@ type Action struct {
 	After  wire.Zxid // the log must be durable up to here
 	Need   Epochs    // and this must be in the record
 	Epochs Epochs
-	Text   string // for people: why a link closes, what an operator should know
+	View   *View
+	// Proposed: View is not in force yet.
+	Proposed bool
+	Text     string // for people: why a link closes, what an operator should know
 }
 
 // State is what a peer is busy with. The numbers are those of the election port.

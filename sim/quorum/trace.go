@@ -142,7 +142,7 @@ var eventNames = [...]string{
 	zab.EventEpochsSaved: "epochs saved", zab.EventTruncated: "truncated", zab.EventSnapshotOpened: "snapshot opened",
 	zab.EventSnapshotReceived: "snapshot received", zab.EventInstalled: "installed", zab.EventProposed: "proposed",
 	zab.EventSync: "sync", zab.EventResign: "resign",
-	zab.EventProgress: "progress",
+	zab.EventProgress: "progress", zab.EventPurged: "purged",
 }
 
 var actionNames = [...]string{
@@ -153,5 +153,6 @@ var actionNames = [...]string{
 	zab.ActionInstall: "install", zab.ActionDiscard: "discard", zab.ActionLead: "lead", zab.ActionServe: "serve",
 	zab.ActionRest: "rest", zab.ActionRequest: "request", zab.ActionTouch: "touch",
 	zab.ActionRevalidate: "revalidate", zab.ActionPong: "pong", zab.ActionRevalidated: "revalidated",
-	zab.ActionSynced: "synced", zab.ActionFatal: "fatal",
+	zab.ActionSynced: "synced", zab.ActionFatal: "fatal", zab.ActionTrust: "trust",
+	zab.ActionView: "view",
 }

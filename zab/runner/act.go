@@ -71,6 +71,12 @@ func (r *Runner) do(a *zab.Action) {
 		r.revalidated(a)
 	case zab.ActionSynced:
 		r.store.Synced(a.Token)
+	case zab.ActionTrust:
+		r.trust()
+	case zab.ActionView:
+		if v, ok := r.store.(Viewer); ok {
+			v.NewView(a.View, !a.Proposed)
+		}
 	case zab.ActionFatal:
 		r.fatal(errors.New(a.Text))
 	default:
@@ -247,6 +253,16 @@ func (r *Runner) rest(why string) {
 	r.stopDial()
 	r.log.Info("looks for a leader", "why", why)
 	r.store.Rest(why)
+}
+
+// trust tells the store that it is right to be empty.
+func (r *Runner) trust() {
+	r.log.Info("no server has a history: the ensemble is new")
+	if t, ok := r.store.(Truster); ok {
+		t.Trust()
+	} else {
+		r.fatal(errors.New("runner: the store does not know how to begin an ensemble"))
+	}
 }
 
 // learnerRequest hands a learner's request to the sequencer.

@@ -85,6 +85,18 @@ type Store interface {
 	Fatal(err error)
 }
 
+// Truster is a Store that may start without trust in its disk (zab.Recovered.Trust is Empty). Trust says
+// that no server of the ensemble has a history: that ours is empty is right. It is noted on the disk before
+// anything that is asked for later is done.
+type Truster interface{ Trust() }
+
+// Viewer is a Store of an ensemble whose members may change. NewView says that a configuration is in force or,
+// if not agreed, has been proposed: a server that starts with it has to have both (zab.Config.View, LastSeen).
+// It should be on the disk soon; nothing waits for that, since the log has it too.
+type Viewer interface {
+	NewView(v *zab.View, agreed bool)
+}
+
 // Receiver takes the stream of a snapshot. One goroutine feeds it, and it may block.
 type Receiver interface {
 	// Feed takes the next bytes, of which n are of the stream. n is less than len(b) only where the
