@@ -76,8 +76,11 @@ type ConnectReply struct {
 func (r ConnectReply) Valid() bool { return r.SessionID != 0 }
 
 // Dial opens a TCP connection and sends nothing.
-func Dial(addr string) (*Conn, error) {
-	tcp, err := net.DialTimeout("tcp", addr, 5*time.Second)
+func Dial(addr string) (*Conn, error) { return DialTimeout(addr, 5*time.Second) }
+
+// DialTimeout is Dial for those who expect that nobody answers.
+func DialTimeout(addr string, within time.Duration) (*Conn, error) {
+	tcp, err := net.DialTimeout("tcp", addr, within)
 	if err != nil {
 		return nil, err
 	}

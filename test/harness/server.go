@@ -1,15 +1,12 @@
 package harness
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -27,10 +24,8 @@ type Server struct {
 	Addr     string // 127.0.0.1:port, the same after a restart
 	Dir      string // holds the data and server.log
 
-	port   int
-	cmd    *exec.Cmd
-	exited chan struct{} // closed when cmd is gone; exitErr is valid then
-	err    error
+	port int
+	*process
 }
 
 // Start runs the target in a new temporary directory on a free loopback port, and returns when it
@@ -82,21 +77,11 @@ func (s *Server) launch() error {
 	if err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(s.Dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	p, err := startProcess(cmd, s.Target.Name, filepath.Join(s.Dir, "server.log"), nil)
 	if err != nil {
 		return err
 	}
-	defer log.Close() // the child has its own descriptor
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, dieWithParent()
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	exited := make(chan struct{})
-	s.cmd, s.exited, s.err = cmd, exited, nil
-	go func() {
-		s.err = cmd.Wait()
-		close(exited)
-	}()
+	s.process = p
 	if err := s.awaitServing(); err != nil {
 		s.Kill()
 		return err
@@ -104,14 +89,13 @@ func (s *Server) launch() error {
 	return nil
 }
 
-// awaitServing asks again and again until the server serves. The question is a renewal of a session
-// that cannot exist: a serving server answers it, and nothing is logged or counted for it.
+// awaitServing asks again and again until the server serves.
 func (s *Server) awaitServing() error {
 	deadline := time.Now().Add(startTimeout)
 	retry := time.NewTicker(10 * time.Millisecond)
 	defer retry.Stop()
 	for time.Now().Before(deadline) {
-		if s.serving() {
+		if serves(s.Addr) {
 			return nil
 		}
 		select {
@@ -123,8 +107,10 @@ func (s *Server) awaitServing() error {
 	return fmt.Errorf("harness: %s does not serve after %v\n%s", s.Target.Name, startTimeout, s.LogTail())
 }
 
-func (s *Server) serving() bool {
-	c, err := Dial(s.Addr)
+// serves asks for the renewal of a session that cannot exist: a serving server answers, and nothing is
+// logged or counted for it.
+func serves(addr string) bool {
+	c, err := DialTimeout(addr, time.Second)
 	if err != nil {
 		return false
 	}
@@ -134,60 +120,12 @@ func (s *Server) serving() bool {
 	return err == nil
 }
 
-// Kill ends the process as kill -9 does and waits for it. Killing a dead server does nothing.
-func (s *Server) Kill() {
-	_ = s.cmd.Process.Kill() // an error means that it is gone already
-	<-s.exited
-}
-
-// Stop asks the process to end and reports how it ended; one that does not end is killed.
-func (s *Server) Stop() error {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // as for Kill
-	select {
-	case <-s.exited:
-		return s.err
-	case <-time.After(stopTimeout):
-		s.Kill()
-		return fmt.Errorf("harness: %s ignored SIGTERM for %v\n%s", s.Target.Name, stopTimeout, s.LogTail())
-	}
-}
-
 // Restart starts the process again in the same directory, on the same port. The old one must have
 // been killed or stopped.
 func (s *Server) Restart() error { return s.launch() }
-
-// Signal sends sig to the process, for pauses and the like.
-func (s *Server) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig) }
-
-// Alive reports whether the process is still there.
-func (s *Server) Alive() bool {
-	select {
-	case <-s.exited:
-		return false
-	default:
-		return true
-	}
-}
-
-// Pid returns the process id of the running server.
-func (s *Server) Pid() int { return s.cmd.Process.Pid }
 
 // Close kills the process and removes its directory.
 func (s *Server) Close() {
 	s.Kill()
 	os.RemoveAll(s.Dir)
-}
-
-// LogTail returns the last lines the server printed.
-func (s *Server) LogTail() string {
-	b, err := os.ReadFile(filepath.Join(s.Dir, "server.log"))
-	if err != nil {
-		return err.Error()
-	}
-	const keep = 4000
-	if len(b) > keep {
-		b = b[len(b)-keep:]
-		b = b[bytes.IndexByte(b, '\n')+1:]
-	}
-	return string(b)
 }
