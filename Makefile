@@ -4,13 +4,16 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race edge compat differential kill sim fuzz bench bench-compare lint vuln ci
+.PHONY: help run ensemble build test race edge compat differential kill sim fuzz bench bench-compare lint vuln ci
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## run a server on 2181 with its data in ./data
 	./bin/paddock server
+
+ensemble: build ## three servers on 2181 to 2183, data in ./data; Ctrl-C ends them. N=2 brings server 2 back alone
+	scripts/ensemble.sh $(N)
 
 build: ## build bin/paddock, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/paddock ./cmd/paddock
