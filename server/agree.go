@@ -47,7 +47,10 @@ type member struct {
 	resigned   int64 // for which stuck write it has resigned
 }
 
-var _ runner.Store = (*member)(nil)
+var (
+	_ runner.Store   = (*member)(nil)
+	_ runner.Truster = (*member)(nil)
+)
 
 // Append implements runner.Store.
 func (m *member) Append(zxid wire.Zxid, txn []byte) {
@@ -103,6 +106,13 @@ func (m *member) SaveEpochs(e zab.Epochs) {
 		}
 		m.agree.Post(zab.Event{Kind: zab.EventEpochsSaved, Epochs: e})
 		return nil
+	})
+}
+
+// Trust implements runner.Truster.
+func (m *member) Trust() {
+	m.job(func() error {
+		return m.s.mark(m.s.newFile(), "no server of the ensemble had anything when this one began")
 	})
 }
 

@@ -29,7 +29,7 @@ type Ensemble struct {
 
 	MaxPacketBytes  int  // of what another server may send at once; 0 = 16 MiB
 	ClosedToClients bool // while it leads: leaderServes=no
-	MayBeEmpty      bool // an empty data directory may vote: db.autocreate, or the initialize marker
+	MayBeEmpty      bool // an empty data directory may vote: the initialize marker, or db.autocreate=true where somebody wrote it
 }
 
 // EnsembleStatus is what a server knows of its ensemble.
@@ -110,6 +110,7 @@ func (s *Server) recovered() zab.Recovered {
 	e := s.epochs.Epochs()
 	return zab.Recovered{
 		History: h, Committed: s.tree.Load().Applied(), Epochs: zab.Epochs{Accepted: e.Accepted, Current: e.Current},
+		Trust: s.trusted,
 	}
 }
 

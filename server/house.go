@@ -11,6 +11,7 @@ import (
 	"paddock/tree"
 	"paddock/wal"
 	"paddock/wire"
+	"paddock/zab"
 )
 
 // This file is the housekeeping: snapshots, purging, the disk's free space, containers and TTL nodes,
@@ -164,6 +165,9 @@ func (s *Server) purge() {
 	}
 	if err := s.wal.RemoveThrough(p.LogThrough); err != nil {
 		s.log.Warn("purge", "err", err)
+	}
+	if s.agree != nil {
+		s.agree.Post(zab.Event{Kind: zab.EventPurged, Zxid: s.wal.Base()})
 	}
 	if len(p.Removed) > 0 {
 		s.log.Info("purged", "snapshots", len(p.Removed), "logThrough", p.LogThrough.String())

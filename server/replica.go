@@ -238,9 +238,15 @@ func (s *Server) adopt(t *tree.Tree) {
 
 func (s *Server) untrustedFile() string { return filepath.Join(s.cfg.LogDir, "paddock", "rejoin") }
 
-// distrust makes the mark. What it says is for people.
-func (s *Server) distrust(why string) error {
-	files, name := s.cfg.FS, s.untrustedFile()
+// newFile is beside the log where somebody has said that it is right for it to be empty.
+func (s *Server) newFile() string { return filepath.Join(s.cfg.LogDir, "paddock", "initialized") }
+
+// distrust makes the mark.
+func (s *Server) distrust(why string) error { return s.mark(s.untrustedFile(), why) }
+
+// mark makes a file that counts by being there. What it says is for people.
+func (s *Server) mark(name, text string) error {
+	files := s.cfg.FS
 	f, err := files.Create(name)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
@@ -248,7 +254,7 @@ func (s *Server) distrust(why string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt([]byte(why+"\n"), 0)
+	_, err = f.WriteAt([]byte(text+"\n"), 0)
 	err = errors.Join(err, f.Sync(), f.Close())
 	return errors.Join(err, files.SyncDir(filepath.Dir(name)))
 }

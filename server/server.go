@@ -79,13 +79,13 @@ type Server struct {
 	log   *slog.Logger
 	rules *auth.Rules
 
-	tree      trees
-	table     *session.Table
-	wal       *wal.Log
-	epochs    *wal.EpochFile
-	untrusted bool    // nothing here may vote: see distrust
-	tail      []*work // of the log: what is there and not known to be committed
-	locks     []io.Closer
+	tree    trees
+	table   *session.Table
+	wal     *wal.Log
+	epochs  *wal.EpochFile
+	trusted zab.Trust // whether what is on the disk is all that was acknowledged
+	tail    []*work   // of the log: what is there and not known to be committed
+	locks   []io.Closer
 
 	clock  *clock
 	seq    sequencer

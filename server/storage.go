@@ -10,6 +10,7 @@ import (
 	"paddock/tree"
 	"paddock/wal"
 	"paddock/wire"
+	"paddock/zab"
 )
 
 // openStorage locks the directories, reads the record of promises, loads the newest snapshot that verifies
@@ -31,7 +32,10 @@ func (s *Server) openStorage() error {
 	}
 	if !s.distrusted() {
 		err := s.recover()
-		if err == nil || !isDamage(err) {
+		if err == nil {
+			return s.judgeEmptiness()
+		}
+		if !isDamage(err) {
 			return err
 		}
 		s.log.Error("what is on the disk has a hole: this server does not vote, and joins with a leader's snapshot", "err", err)
@@ -42,8 +46,25 @@ func (s *Server) openStorage() error {
 	if err := s.setAside(); err != nil {
 		return err
 	}
-	s.untrusted = true
+	s.trusted = zab.Damaged
 	return s.recover()
+}
+
+// judgeEmptiness: a member that has nothing may have lost everything. It may vote if somebody vouches for
+// that: the operator, or all the others, earlier (Trust).
+func (s *Server) judgeEmptiness() error {
+	if s.wal.Last() > 0 || s.tree.Load().Applied() > 0 {
+		return nil
+	}
+	if s.cfg.Ensemble.MayBeEmpty {
+		return s.mark(s.newFile(), "the operator has allowed this directory to be empty")
+	}
+	if _, err := s.cfg.FS.Stat(s.newFile()); err != nil {
+		s.trusted = zab.Empty
+		s.log.Warn("the data directory is empty: this server does not vote before it has heard all others, and none of them has anything, "+
+			"or has got a leader's state (an operator who knows that it is new makes the file initialize in dataLogDir)", "dir", s.logDir())
+	}
+	return nil
 }
 
 // damage is what a server of an ensemble may start in spite of.
