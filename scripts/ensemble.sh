@@ -13,6 +13,11 @@ SERVERS=${SERVERS:-3} DATA=${DATA:-data} BIN=${BIN:-bin/paddock} EXTRA=${EXTRA:-
 CLIENT_PORT=${CLIENT_PORT:-2181} QUORUM_PORT=${QUORUM_PORT:-2888}
 ELECTION_PORT=${ELECTION_PORT:-3888} ADMIN_PORT=${ADMIN_PORT:-8081}
 
+if ! [ -x "$BIN" ]; then
+	echo "there is no $BIN (make build makes it; BIN names another)" >&2
+	exit 1
+fi
+
 dir() { printf '%s/ensemble-%s' "$DATA" "$1"; }
 
 # configure writes zoo.cfg and myid of server $1.
