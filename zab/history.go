@@ -101,6 +101,22 @@ func (h *History) TruncateTo(z wire.Zxid) {
 	h.runs[i].last = z
 }
 
+// PurgeTo drops all up to z, which it must have and which is its base then. What is below the base already
+// changes nothing.
+func (h *History) PurgeTo(z wire.Zxid) {
+	if z <= h.base {
+		return
+	}
+	if !h.Has(z) {
+		panic(fmt.Sprintf("zab: history purged to %v, which %v does not have", z, h))
+	}
+	i := sort.Search(len(h.runs), func(i int) bool { return h.runs[i].last > z })
+	h.base, h.runs = z, slices.Delete(h.runs, 0, i)
+	if len(h.runs) > 0 && h.runs[0].first <= z {
+		h.runs[0].first = z + 1
+	}
+}
+
 // Reset makes it empty after base.
 func (h *History) Reset(base wire.Zxid) { h.base, h.runs = base, h.runs[:0] }
 

@@ -117,7 +117,7 @@ func TestHistoryIsAListOfZxids(t *testing.T) {
 		h, list := NewHistory(base), []wire.Zxid{base}
 		last := func() wire.Zxid { return list[len(list)-1] }
 		for range rapid.IntRange(0, 30).Draw(t, "steps") {
-			switch rapid.SampledFrom([]string{"next", "epoch", "truncate", "reset", "clone"}).Draw(t, "step") {
+			switch rapid.SampledFrom([]string{"next", "epoch", "truncate", "purge", "reset", "clone"}).Draw(t, "step") {
 			case "next":
 				list = append(list, last()+1)
 				h.Append(last())
@@ -127,6 +127,10 @@ func TestHistoryIsAListOfZxids(t *testing.T) {
 			case "truncate":
 				list = list[:rapid.IntRange(1, len(list)).Draw(t, "kept")]
 				h.TruncateTo(last())
+			case "purge":
+				list = list[rapid.IntRange(0, len(list)-1).Draw(t, "purged"):]
+				h.PurgeTo(list[0])
+				h.PurgeTo(list[0] - 1)
 			case "reset":
 				list = []wire.Zxid{last()}
 				h.Reset(last())

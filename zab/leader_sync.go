@@ -70,8 +70,12 @@ func (l *leader) synchronize(h *handler, out []Action) []Action {
 	return l.fill(h, d.from, out)
 }
 
-// snapshotOpened goes on behind a snapshot that shows the state after z.
+// snapshotOpened goes on behind a snapshot that shows the state after z. What follows it may have been purged
+// while it was written.
 func (l *leader) snapshotOpened(h *handler, z wire.Zxid, out []Action) []Action {
+	if h.stage == opening && z < l.p.history.Base() {
+		return l.refuse(h, out, "its snapshot shows %v, and the log begins behind %v by now", z, l.p.history.Base())
+	}
 	if h.stage != opening || !l.p.history.Has(z) || z > l.p.committed {
 		panic(fmt.Sprintf("zab: a snapshot of %v, but of %v up to %v is committed", z, &l.p.history, l.p.committed))
 	}

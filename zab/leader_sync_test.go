@@ -106,6 +106,30 @@ func TestASnapshotOfALeaderThatDoesNotServeYet(t *testing.T) {
 	s.says(s.do(ack(2, zx(2, 0)), saved(2, 2)), "commit 1.5", "lead 2", "2: UPTODATE -1.4294967295")
 }
 
+// What a learner lacks may be purged before it comes, and what follows its snapshot while that is written.
+func TestALearnerBehindThePurgedLogGetsASnapshot(t *testing.T) {
+	s := lead(t, lines(3, 0), recovered(historyOf(zx(1, 3), zx(1, 4), zx(1, 5)), 1))
+	s.do(proposed(zx(2, 4)), durable(zx(2, 4)), ack(2, zx(2, 3)))
+	s.says(s.do(purged(zx(2, 1))), "")
+	s.do(accepted(3), followerInfo(3, 3, 1))
+	s.says(s.do(ackEpoch(3, zx(1, 5), 1)), "3: snapshot")
+	s.do(purged(zx(2, 2)))
+	s.says(s.do(opened(3, zx(2, 1))), "3: closed")
+	s.do(accepted(4), followerInfo(4, 3, 2))
+	s.says(s.do(ackEpoch(4, zx(2, 2), -1)), "4: DIFF 2.3", "4: stream (2.2, 2.3]", "4: propose (2.3, 2.4]", "4: NEWLEADER 2.0")
+}
+
+func TestPurgingWhatIsNotCommittedIsABug(t *testing.T) {
+	s := lead(t, lines(3, 0), recovered(historyOf(zx(1, 3), zx(1, 4)), 1))
+	s.do(proposed(zx(2, 2)), durable(zx(2, 2)))
+	defer func() {
+		if recover() == nil {
+			t.Error("it went on")
+		}
+	}()
+	s.do(purged(zx(2, 1)))
+}
+
 func TestASnapshotOfWhatIsNotCommittedIsABug(t *testing.T) {
 	s := lead(t, lines(3, 0), recovered(historyOf(zx(1, 3), zx(1, 4)), 1))
 	s.do(proposed(zx(2, 2)), accepted(3), followerInfo(3, 3, 0), ackEpoch(3, 0, 0))
@@ -472,7 +496,7 @@ func TestEveryLearnerHasEveryTransactionOnce(t *testing.T) {
 		m := newModel(t)
 		for range rapid.IntRange(10, 80).Draw(t, "steps") {
 			p := m.s.p
-			switch n := rapid.IntRange(0, len(m.learners)+2).Draw(t, "who"); {
+			switch n := rapid.IntRange(0, len(m.learners)+3).Draw(t, "who"); {
 			case n < len(m.learners):
 				m.move(m.learners[n])
 			case n == len(m.learners) && p.saving != p.epochs:
@@ -487,6 +511,8 @@ func TestEveryLearnerHasEveryTransactionOnce(t *testing.T) {
 			case n == len(m.learners)+2 && m.durable < len(m.full):
 				m.durable = rapid.IntRange(m.durable, len(m.full)).Draw(t, "durable here")
 				m.do(durable(m.full[m.durable-1]))
+			case n == len(m.learners)+3:
+				m.do(purged(m.full[rapid.IntRange(0, min(m.committed, m.durable)-1).Draw(t, "purged")]))
 			}
 		}
 	})

@@ -129,6 +129,7 @@ func saved(accepted, current uint32) Event {
 	return Event{Kind: EventEpochsSaved, Epochs: Epochs{accepted, current}}
 }
 func durable(z wire.Zxid) Event  { return Event{Kind: EventDurable, Zxid: z} }
+func purged(z wire.Zxid) Event   { return Event{Kind: EventPurged, Zxid: z} }
 func proposed(z wire.Zxid) Event { return Event{Kind: EventProposed, Zxid: z} }
 func opened(link Link, z wire.Zxid) Event {
 	return Event{Kind: EventSnapshotOpened, Link: link, Zxid: z}

@@ -82,6 +82,8 @@ func (p *Peer) Step(ev Event, out []Action) []Action {
 	case EventInstalled:
 		p.diskJobs--
 		p.installed(ev.Zxid)
+	case EventPurged:
+		p.purge(ev.Zxid)
 	case EventNotification:
 		out = p.election.receive(&ev, out)
 	}
@@ -190,6 +192,14 @@ func (p *Peer) installed(z wire.Zxid) {
 	}
 	p.received.Reset(0)
 	p.durable, p.committed = z, z
+}
+
+// purge hears that the log begins later than it did: who lacks what is gone gets a snapshot.
+func (p *Peer) purge(z wire.Zxid) {
+	if z > p.committed || z > p.durable {
+		panic(fmt.Sprintf("zab: purged up to %v, but only %v is committed and %v durable", z, p.committed, p.durable))
+	}
+	p.history.PurgeTo(z)
 }
 
 // commit moves the line up to which our history is committed.

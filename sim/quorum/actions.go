@@ -183,8 +183,13 @@ func (s *server) stream(a *zab.Action) {
 		return
 	}
 	from, to := s.end.floor(a.From), s.end.find(a.Zxid)
-	if to == nil || from.n < s.base.n || from.n > to.n {
-		s.w.fail("J-7: server %d is to send (%v, %v], and has the bytes of (%v, %v]", s.id, a.From, a.Zxid, s.base.zxid, s.end.zxid)
+	switch {
+	case to == nil || from.n < s.told.n || from.n > to.n:
+		s.w.fail("J-7: server %d is to send (%v, %v], and has the bytes of (%v, %v]", s.id, a.From, a.Zxid, s.told.zxid, s.end.zxid)
+		return
+	case from.n < s.base.n:
+		s.w.hit(markPurgedUnderWay)
+		e.fails()
 		return
 	}
 	list := to.between(from)
@@ -245,7 +250,7 @@ func (s *server) install(z wire.Zxid) {
 // installed changes over to what was installed. The tree is that of the snapshot: it may be behind what
 // the server had, but nobody sees that.
 func (s *server) installed(j job) {
-	s.base, s.line, s.applied = j.floor, j.floor, j.floor
+	s.base, s.told, s.line, s.applied = j.floor, j.floor, j.floor, j.floor
 	s.w.ghost.installs(s)
 	s.step(zab.Event{Kind: zab.EventInstalled, Zxid: j.floor.zxid})
 	if j.to != j.floor {

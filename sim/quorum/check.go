@@ -123,6 +123,8 @@ func (g *ghost) synchronizes(e *end, p *wire.Packet) {
 		g.w.hit(markTrunc)
 	case t.reported.Epoch() > int64(t.epoch):
 		g.w.hit(markForcedSnap)
+	case e.s.purges > 0 && t.reported < e.s.told.zxid && e.s.end.find(t.reported) != nil:
+		g.w.hit(markSnapBehindPurge)
 	}
 	if p.Type != wire.PacketSnap && e.s.end.find(p.Zxid) == nil && p.Zxid != t.reported {
 		g.w.fail("I-10: server %d sends %v %v, which it does not have", e.s.id, p.Type, p.Zxid)

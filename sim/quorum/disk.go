@@ -174,6 +174,9 @@ func (d *disk) snapshot() {
 		if at.n > d.image.committed.n {
 			d.image.committed = at
 		}
+		if w.dice.chance(w.plan.purges) {
+			s.purged(d.image.floor)
+		}
 	})
 }
 

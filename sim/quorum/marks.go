@@ -17,6 +17,8 @@ const (
 	markDiffEmpty
 	markTrunc
 	markSnap
+	markSnapBehindPurge
+	markPurgedUnderWay
 	markHole
 	markForcedSnap
 	markProposalBeforeNewLeader
@@ -70,6 +72,8 @@ var markNames = [numMarks]string{
 	markDiffEmpty:                    "DIFF without",
 	markTrunc:                        "TRUNC",
 	markSnap:                         "SNAP",
+	markSnapBehindPurge:              "SNAP to a learner behind a purged log",
+	markPurgedUnderWay:               "purge of what is about to be sent",
 	markHole:                         "transaction left out of a stream",
 	markForcedSnap:                   "SNAP that the learner has forced",
 	markProposalBeforeNewLeader:      "uncommitted proposal between DIFF and NEWLEADER",

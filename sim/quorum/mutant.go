@@ -44,7 +44,8 @@ var Mutants = []Mutant{
 	{defects: []zab.Defect{zab.TruncUnsynced}, Breaks: "Z12", Seeds: 100},
 	{defects: []zab.Defect{zab.DiffAdvances}, Breaks: "Z12", Seeds: 50},
 	{defects: []zab.Defect{zab.SnapReused}, Breaks: "Z12", Seeds: 200},
-	{Name: "installs a snapshot, and then logs what was kept behind it", runner: installInSteps, Breaks: "Z11 Z10", Seeds: 500, plan: snapshots},
+	{Name: "installs a snapshot, and then logs what was kept behind it", runner: installInSteps, Breaks: "Z11 Z10", Seeds: 2000, plan: snapshots},
+	{Name: "purges its log and does not tell the machine", runner: purgesInSilence, Breaks: "J-7", Seeds: 50},
 }
 
 // holes makes what is rare frequent: streams with holes.
@@ -59,8 +60,8 @@ func deposed(p *plan) {
 
 // snapshots makes frequent: learners that force one, and crashes while they install it.
 func snapshots(p *plan) {
-	p.voters, p.observers, p.strangers, p.window, p.holes, p.midJob, p.crashEvery = 3, 0, 0, 300, 0.5, 0.05, second
-	p.downLength, p.sync, p.writeGap, p.writes, p.burst, p.splitLog = 2*second, 5*ms, 10*ms, 3000, 3, 0.5
+	p.voters, p.observers, p.strangers, p.window, p.holes, p.midJob, p.crashEvery = 3, 0, 0, 300, 0.5, 0.15, 2*second
+	p.downLength, p.sync, p.writeGap, p.writes, p.burst, p.splitLog, p.purges = 2*second, 5*ms, 10*ms, 3000, 3, 0.5, 0
 }
 
 func init() {
@@ -76,6 +77,7 @@ type runnerBug int
 const (
 	noBug          runnerBug = iota
 	installInSteps           // a crash may find the snapshot, and not what was kept behind it
+	purgesInSilence
 )
 
 func (w *world) runnerHas(b runnerBug) bool { return w.opts.Mutant != nil && w.opts.Mutant.runner == b }

@@ -235,6 +235,17 @@ func (e *end) closes() {
 	e.send(item{fin: true}, 0)
 }
 
+// fails ends a connection for something that its own server cannot do; the machine hears of it.
+func (e *end) fails() {
+	s, life := e.s, e.s.life
+	e.closes()
+	s.w.after(1, func() {
+		if s.life == life {
+			s.post(func() { s.step(zab.Event{Kind: zab.EventLost, Link: e.name}) })
+		}
+	})
+}
+
 // forget loses the end of what is on its way.
 func (e *end) forget() {
 	if len(e.queue) > 0 {

@@ -34,7 +34,8 @@ type plan struct {
 	burst    int     // writes at once
 	anywhere float64 // share of clients that ask any server, not the leader
 
-	crashEvery, pauseEvery, partEvery, cutEvery, stuckEvery, snapEvery int64 // means; 0 is never
+	crashEvery, pauseEvery, partEvery, cutEvery, stuckEvery, snapEvery int64   // means; 0 is never
+	purges                                                             float64 // how often a snapshot of its own lets a server forget the log before it
 
 	powerCut, midStep, midJob, staysDown, atOnce   float64
 	isolate, split, bridge, oneWay, flap           float64 // weights of partitions
@@ -104,6 +105,9 @@ func newPlan(d dice) plan {
 	}
 	if d.chance(0.2) {
 		p.holes = 0.1 * d.Float64()
+	}
+	if d.chance(0.5) {
+		p.purges = d.Float64()
 	}
 	return p
 }

@@ -28,6 +28,8 @@ type server struct {
 
 	end     *txn // what is, or is being, logged
 	base    *txn // the bytes behind it are at hand
+	told    *txn // and the machine knows that they begin here
+	purges  int  // since it started
 	line    *txn // known to be committed
 	applied *txn // in the tree
 	served  *txn // the most that was ever shown to a client
@@ -71,6 +73,7 @@ func (s *server) start() {
 	s.up, s.pausedUntil, s.inbox, s.crash = true, 0, nil, -1
 	img := &s.disk.image
 	s.base = img.log.at(max(img.floor.n, img.committed.n-w.plan.window))
+	s.told, s.purges = s.base, 0
 	s.end, s.line, s.applied, s.settled = img.log, img.committed, img.committed, img.committed
 	s.received, s.kept, s.ends, s.leader = nil, nil, nil, nil
 	s.leading, s.serving, s.lastState, s.lastNote = 0, 0, zab.Looking, wire.Notification{}
@@ -193,6 +196,34 @@ func (s *server) show() {
 		c := s.shows[0]
 		s.shows = s.shows[1:]
 		c.answer(s)
+	}
+}
+
+// purged lets go of the bytes up to at. The machine hears of it later: much later, since what it wants to be
+// sent meanwhile is what a runner may find purged when it comes to read it.
+func (s *server) purged(at *txn) {
+	if at.n <= s.base.n {
+		return
+	}
+	w, life := s.w, s.life
+	w.say(s, "purged up to %#x", int64(at.zxid))
+	s.base = at
+	w.after(w.dice.around(2*second), func() {
+		if s.life == life {
+			s.post(func() { s.tell(at) })
+		}
+	})
+}
+
+// tell tells the machine of a purge, unless a snapshot was installed meanwhile.
+func (s *server) tell(at *txn) {
+	if at.n <= s.told.n {
+		return
+	}
+	s.told = at
+	s.purges++
+	if !s.w.runnerHas(purgesInSilence) {
+		s.step(zab.Event{Kind: zab.EventPurged, Zxid: at.zxid})
 	}
 }
 
