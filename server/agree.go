@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"paddock/auth"
 	"paddock/wal"
@@ -39,6 +40,7 @@ type member struct {
 	who      map[string]*auth.Identities
 	arriving *arrival
 
+	view   atomic.Pointer[zab.View] // that is in force
 	recent recent
 	touch  touches
 

@@ -45,7 +45,7 @@ func (s *Server) Ensemble() (st EnsembleStatus, ok bool) {
 	if s.agree == nil {
 		return st, false
 	}
-	return EnsembleStatus{ID: s.cfg.Ensemble.ID, View: s.cfg.Ensemble.View, Serving: s.serving.Load(), Status: s.agree.Status()}, true
+	return EnsembleStatus{ID: s.cfg.Ensemble.ID, View: s.member.view.Load(), Serving: s.serving.Load(), Status: s.agree.Status()}, true
 }
 
 // enrol makes what a member of an ensemble has, before anybody else looks at the server.
@@ -115,7 +115,9 @@ func (s *Server) recovered() zab.Recovered {
 }
 
 func newMember(s *Server) *member {
-	return &member{s: s, recent: recent{window: wal.NewWindow(s.wal.Last(), recentBytes, recentTxns)}}
+	m := &member{s: s, recent: recent{window: wal.NewWindow(s.wal.Last(), recentBytes, recentTxns)}}
+	m.view.Store(s.cfg.Ensemble.View)
+	return m
 }
 
 // beat is a step of the clock.

@@ -358,3 +358,20 @@ func TestALearnerBelowTheLogGetsASnapshot(t *testing.T) {
 	g.serve()
 	g.agree()
 }
+
+func TestClientsFindTheConfiguration(t *testing.T) {
+	g := newGroup(t, 3, 1)
+	g.start(0, 1, 2)
+	g.serve()
+	for i, s := range g.all {
+		data, r := open(t, s).get("/zookeeper/config")
+		if string(data) != string(g.view.Text()) {
+			t.Errorf("server %d shows %q, want %q", i+1, data, g.view.Text())
+		}
+		f := harness.FieldsOf(r.Body)
+		f.Buf()
+		if st := f.Stat(); st.Version != -1 {
+			t.Errorf("server %d: version %d, want -1", i+1, st.Version)
+		}
+	}
+}

@@ -235,7 +235,14 @@ func (s *Server) cutClients() {
 // anew, with a whole timeout each: who was connected to us, or to another leader, comes back.
 func (s *Server) begin(term uint64, serve bool) {
 	s.resetSessions()
+	s.showConfig()
 	s.pipe.open(term, func() { s.serving.Store(serve) })
+}
+
+// showConfig has clients find the configuration that is in force.
+func (s *Server) showConfig() {
+	v := s.member.view.Load()
+	s.apply.tree.SetConfig(v.Text(), v.Version, s.clock.wallMS())
 }
 
 // resetSessions makes the table hold what the tree has.
