@@ -25,7 +25,7 @@ type Mutant struct {
 var Mutants = []Mutant{
 	{defects: []zab.Defect{zab.CommittedInVote}, Breaks: "Z12", Seeds: 20},
 	{defects: []zab.Defect{zab.ShorterWins}, Breaks: "J-14", Seeds: 50},
-	{defects: []zab.Defect{zab.EarlierEpochWins}, Breaks: "J-14", Seeds: 100},
+	{defects: []zab.Defect{zab.EarlierEpochWins}, Breaks: "J-14", Seeds: 400},
 	{defects: []zab.Defect{zab.AheadAccepted, zab.ShorterWins}, Breaks: "Z10 Z12 I-10", Seeds: 50},
 	{defects: []zab.Defect{zab.EpochUnsynced}, Breaks: "Z12", Seeds: 20},
 	{defects: []zab.Defect{zab.CountsItselfEarly}, Breaks: "Z11", Seeds: 20},
