@@ -273,3 +273,39 @@ func TestEveryBitOfARestart(t *testing.T) {
 		t.Errorf("outcomes: %v", counts)
 	}
 }
+
+// TestAcceptLossAfterARestart gives up damage in a log that began anew: what remains is a beginning of
+// the new log, or nothing behind the snapshot. What the restart made void does not come back.
+func TestAcceptLossAfterARestart(t *testing.T) {
+	for _, above := range []bool{false, true} {
+		x := install(t, true, above)
+		gaveUp := 0
+		for _, name := range segmentFiles(t, x.disk) {
+			for s := range int64(len(fileBytes(t, x.disk, path.Join(dir, name))) / sectorSize) {
+				d := x.disk.Clone()
+				must(t, d.BadSector(path.Join(dir, name), s))
+				what := fmt.Sprintf("old log above %v: sector %d of %s", above, s, name)
+				o := small()
+				o.After = x.base
+				loss, err := AcceptLoss(d, dir, o)
+				must(t, err)
+				if loss.Damage != nil {
+					gaveUp++
+				}
+				l := mustOpen(t, d, o)
+				rest := *x.new
+				rest.txns = x.new.clone().txns
+				if l.Last() < rest.last {
+					rest.truncate(l.Last())
+				}
+				if why := rest.differs(l, x.base); why != "" || l.Last() < x.base {
+					t.Errorf("%s: ends at %s: %s", what, l.Last(), why)
+				}
+				must(t, l.Close())
+			}
+		}
+		if gaveUp == 0 {
+			t.Error("nothing was given up")
+		}
+	}
+}

@@ -229,9 +229,7 @@ func (l *Log) salvage(ids []uint64) *recovery {
 		rc := &recovery{fs: l.fs, dir: l.dir, after: l.o.After, ids: ids, logID: logID}
 		r, err := rc.open(ids[i])
 		if err != nil {
-			if e := l.entrance(ids[i], logID); e.segment != 0 && limit.after(e) {
-				limit = e
-			}
+			limit.enterAt(ids[i], l.entrance(ids[i], logID))
 			continue
 		}
 		rc.salvageHead(r, &limit)
@@ -260,8 +258,19 @@ func (rc *recovery) salvageHead(r *reader, limit *position) {
 	if s.batches > 0 {
 		rc.head, rc.tail, rc.traces = r.id, s, t
 		rc.addLink(r, &s)
-	} else if t.entrance.segment != 0 && limit.after(t.entrance) {
-		*limit = t.entrance
+	} else {
+		limit.enterAt(r.id, t.entrance)
+	}
+}
+
+// enterAt moves p down to where a segment with id continues the log, if that is known; a segment that
+// begins the log continues nothing, whatever is older.
+func (p *position) enterAt(id uint64, e position) {
+	switch {
+	case e.segment == id:
+		*p = position{}
+	case e.segment != 0 && p.after(e):
+		*p = e
 	}
 }
 
