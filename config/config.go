@@ -131,8 +131,8 @@ type Config struct {
 // ClientAddr returns the address to listen on for clients, "" without a client port.
 func (c *Config) ClientAddr() string { return join(c.ClientPortAddress, c.ClientPort) }
 
-// InitializeMarker returns the path of the file that lets an empty server of an ensemble vote where
-// db.autocreate=false; see Ensemble.Initialize.
+// InitializeMarker returns the path of the file that lets an empty server of an ensemble vote at
+// once; see Ensemble.Marked.
 func (c *Config) InitializeMarker() string {
 	return filepath.Join(cmp.Or(c.DataLogDir, c.DataDir), "initialize")
 }

@@ -20,9 +20,11 @@ type Ensemble struct {
 	// proposed, and that may not be in force. Nil where there is none.
 	LastSeen *zab.View
 
-	// Initialize says that the marker of this name lies in dataLogDir: an empty data directory is meant, and
-	// may vote. It counts once: who runs the server removes it.
-	Initialize bool
+	// MayBeEmpty says that an empty data directory is meant, and may vote: somebody wrote db.autocreate=true,
+	// or has made the marker initialize. The default of db.autocreate vouches for nothing here.
+	MayBeEmpty bool
+	// Marked says that the marker is there. It counts once: who runs the server removes it.
+	Marked bool
 
 	EnsembleSettings
 }
@@ -245,8 +247,9 @@ func (l *loader) joinEnsemble(lines *membershipLines, view *zab.View) {
 	l.checkPeerType(own, view.Member(id))
 	l.takePorts(own, view.Member(id), true)
 	e := &Ensemble{
-		MyID: id, View: view, LastSeen: l.readNext(view), Initialize: l.marked(), EnsembleSettings: l.config.EnsembleSettings,
+		MyID: id, View: view, LastSeen: l.readNext(view), Marked: l.marked(), EnsembleSettings: l.config.EnsembleSettings,
 	}
+	e.MayBeEmpty = e.Marked || e.DBAutoCreate && l.chosen["db.autocreate"] != nil
 	for _, peer := range e.listeners() {
 		if peer.clash(l.config.clientListener()) {
 			l.fail(own, "port %d is taken by clientPort", peer.port)

@@ -155,23 +155,29 @@ func TestNextMembership(t *testing.T) {
 	}
 }
 
-// TestInitializeMarker: Apache looks for it beside the log.
-func TestInitializeMarker(t *testing.T) {
+// TestWhoMayBeEmpty: Apache looks for the marker beside the log.
+func TestWhoMayBeEmpty(t *testing.T) {
 	tests := []struct {
 		name, extra, marker string
-		want                bool
+		marked, empty       bool
 	}{
-		{"no marker", "", "", false},
-		{"in the data directory", "", "/d/initialize", true},
-		{"beside the log", "dataLogDir=/l\n", "/l/initialize", true},
-		{"in the data directory, and the log is elsewhere", "dataLogDir=/l\n", "/d/initialize", false},
+		{"nobody by default", "", "", false, false},
+		{"a marker in the data directory", "", "/d/initialize", true, true},
+		{"beside the log", "dataLogDir=/l\n", "/l/initialize", true, true},
+		{"in the data directory, and the log is elsewhere", "dataLogDir=/l\n", "/d/initialize", false, false},
+		{"db.autocreate=true", "db.autocreate=true\n", "", false, true},
+		{"db.autocreate=false", "db.autocreate=false\n", "", false, false},
+		{"db.autocreate=false and a marker", "db.autocreate=false\n", "/d/initialize", true, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _, err := Load(Options{Args: []string{"zoo.cfg"}, ReadFile: readFrom(map[string]string{
 				"zoo.cfg": threeServers + tt.extra, "/d/myid": "1", tt.marker: ""})})
-			if err != nil || c.Ensemble.Initialize != tt.want {
-				t.Errorf("got %+v, %v; want %v", c, err, tt.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := c.Ensemble; e.Marked != tt.marked || e.MayBeEmpty != tt.empty {
+				t.Errorf("got marked %v, empty %v; want %v, %v", e.Marked, e.MayBeEmpty, tt.marked, tt.empty)
 			}
 		})
 	}

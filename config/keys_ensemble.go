@@ -82,7 +82,7 @@ var ensembleKeys = []key{
 	{name: "quorum.auth.kerberos.servicePrincipal", def: "zkquorum/localhost", verdict: NotYet, why: whyQuorumSASL, doc: "Principal of the quorum service."},
 	{name: "quorum.cnxn.threads.size", form: number, def: "20", verdict: Ignored, why: whyNoThreads, doc: "Threads for SASL between servers."},
 	{name: "db.autocreate", place: property, form: boolean, def: "true", verdict: ForEnsemble,
-		doc:   "false: a server without data votes only where the marker `dataLogDir/initialize` lies, which is removed at the start.",
+		doc:   "true, where it is written: a server without data votes at once. Else it votes where the marker `dataLogDir/initialize` lies, which is removed then, when none of the others has anything either, or when it has got a leader's state (Apache: false means the marker only).",
 		field: func(c *Config) any { return &c.DBAutoCreate }},
 	{name: "commitLogCount", place: property, form: number, def: "500", verdict: Ignored, why: "what the log still has is sent from the log, and the latest 64 MiB from memory",
 		doc:   "Proposals kept in memory for learners; at least 500.",

@@ -29,7 +29,7 @@ func ensembleConfig(cfg *config.Config) *server.Ensemble {
 		DialTimeout: e.CnxTimeout, GreetingTimeout: e.QuorumCnxnTimeout,
 		MaxPacketBytes:  maxPacketBytes(cfg),
 		ClosedToClients: !e.LeaderServes,
-		MayBeEmpty:      e.DBAutoCreate || e.Initialize,
+		MayBeEmpty:      e.MayBeEmpty,
 	}
 }
 
@@ -47,16 +47,16 @@ func maxPacketBytes(cfg *config.Config) int {
 	return max(16<<20, cfg.JuteMaxBuffer+cfg.JuteExtraSize)
 }
 
-// useMarker removes the marker initialize, before anybody relies on it: what it allows, it allows once.
+// useMarker removes the marker initialize when the server has noted it: what it allows, it allows once.
 func useMarker(cfg *config.Config, log *slog.Logger) error {
-	if cfg.Ensemble == nil || !cfg.Ensemble.Initialize {
+	if cfg.Ensemble == nil || !cfg.Ensemble.Marked {
 		return nil
 	}
 	name := cfg.InitializeMarker()
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the marker that lets an empty server vote cannot be removed, and counts once only: %w", err)
+		return fmt.Errorf("the marker that lets an empty server vote counts once, and cannot be removed: %w", err)
 	}
-	log.Info("the marker initialize was found, and is removed: without data this server may vote", "marker", name)
+	log.Info("the marker initialize was found, and is removed: it counts once", "marker", name)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"net"
@@ -29,12 +30,12 @@ func runServer(ctx context.Context, cfg *config.Config, log *slog.Logger) error 
 	operators := admin.New(adminConfig(cfg, log), nil)
 	sc := serverConfig(cfg, log, fatal)
 	sc.Words = operators.Words
-	if err := useMarker(cfg, log); err != nil {
-		return err
-	}
 	s, err := server.Start(sc)
 	if err != nil {
 		return err
+	}
+	if err := useMarker(cfg, log); err != nil {
+		return errors.Join(err, s.Close(context.Background()))
 	}
 	operators.Attach(s)
 	operators.Start()
