@@ -183,7 +183,7 @@ func TestAStreamBehindSnapGoesToTheReceiver(t *testing.T) {
 	from.tree = memTree{9, make([]uint64, 20_000)}
 	from.tree.values[19_999] = 42
 	var stream []byte
-	for _, p := range []wire.Packet{packet(wire.PacketProposal, 9, "before"), packet(wire.PacketSnap, 9, "")} {
+	for _, p := range []wire.Packet{packet(wire.PacketPing, 9, "before"), packet(wire.PacketSnap, 9, "")} {
 		stream = p.Append(stream)
 	}
 	from.r = r
@@ -218,7 +218,7 @@ func TestAStreamBehindSnapGoesToTheReceiver(t *testing.T) {
 			}
 		}
 	}
-	want := "[PROPOSAL 0x9 befo;SNAP 0x9 ; received 0x9 NEWLEADER 0x5 view;]"
+	want := "[PING 0x9 befo;SNAP 0x9 ; received 0x9 NEWLEADER 0x5 view;]"
 	if got := fmt.Sprint(kinds); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -451,6 +451,78 @@ func TestRubbishEndsItsLinkOnly(t *testing.T) {
 	}
 }
 
+// What a leader proposes is logged as it comes, so it is looked at when it is read. What came before it counts.
+func TestATransactionThatIsNoneEndsTheLinkToTheLeader(t *testing.T) {
+	good := (&wire.SetDataTxn{Path: []byte("/a"), Data: []byte("x")}).Append(txnOf(7, wire.OpSetData))
+	withLeader := func(txn []byte) []byte { return (&wire.InformAndActivate{Leader: 2, Txn: txn}).Append(nil) }
+	for name, c := range map[string]struct {
+		typ  wire.PacketType
+		data []byte
+		want error
+	}{
+		"a proposal without data":                 {wire.PacketProposal, nil, wire.ErrShort},
+		"a proposal whose body is cut":            {wire.PacketProposal, good[:len(good)-5], wire.ErrLength},
+		"a proposal of a type that there is not":  {wire.PacketProposal, txnOf(7, 99), wire.ErrTxnType},
+		"a check alone":                           {wire.PacketProposal, txnOf(7, wire.OpCheck), wire.ErrTxnType},
+		"a proposal of another zxid":              {wire.PacketProposal, append(txnOf(8, wire.OpError), 0, 0, 0, 1), errOtherZxid},
+		"an INFORM whose body is cut":             {wire.PacketInform, good[:len(good)-5], wire.ErrLength},
+		"an INFORMANDACTIVATE without a leader":   {wire.PacketInformAndActivate, []byte{1}, wire.ErrShort},
+		"an INFORMANDACTIVATE whose txn is short": {wire.PacketInformAndActivate, withLeader(good[:40]), wire.ErrShort},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := newBench(t, nil)
+			l, there := connected(t, r, true)
+			whole := packet(wire.PacketProposal, 7, string(good))
+			ping := packet(wire.PacketPing, 1, "")
+			bad := wire.Packet{Type: c.typ, Zxid: 7, Data: c.data}
+			there.Write(ping.Append(bad.Append(whole.Append(nil))))
+			var got []wire.PacketType
+			for {
+				for _, m := range next(t, r) {
+					switch m.ev.Kind {
+					case zab.EventPacket:
+						for _, p := range m.in.packets {
+							got = append(got, p.Type)
+						}
+						l.giveBack(m.in)
+						continue
+					case zab.EventLost:
+						if !errors.Is(m.err, c.want) || fmt.Sprint(got) != "[PROPOSAL]" {
+							t.Errorf("after %v: %v, want %v after one proposal", got, m.err, c.want)
+						}
+						return
+					}
+				}
+			}
+		})
+	}
+}
+
+func txnOf(zxid wire.Zxid, typ wire.Op) []byte {
+	return (&wire.TxnHeader{Zxid: zxid, Type: typ}).Append(nil)
+}
+
+// A reconfiguration, and what failed, are transactions like all others.
+func TestEveryTransactionOfALeaderIsRead(t *testing.T) {
+	part, mark := wire.BeginMultiTxn(txnOf(1, wire.OpMulti))
+	for name, txn := range map[string][]byte{
+		"reconfig":                 (&wire.SetDataTxn{Path: []byte("/zookeeper/config"), Version: -1}).Append(txnOf(1, wire.OpReconfig)),
+		"error":                    (&wire.ErrorTxn{Err: -101}).Append(txnOf(1, wire.OpError)),
+		"a multi of nothing":       wire.EndMultiTxn(part, mark, 0),
+		"closeSession of Java 3.5": txnOf(1, wire.OpCloseSession),
+	} {
+		for _, p := range []wire.Packet{
+			{Type: wire.PacketProposal, Zxid: 1, Data: txn},
+			{Type: wire.PacketInform, Zxid: 1, Data: wire.AppendDigest(txn, wire.TxnDigest{Version: 2})},
+			{Type: wire.PacketInformAndActivate, Zxid: 1, Data: (&wire.InformAndActivate{Txn: txn}).Append(nil)},
+		} {
+			if err := verify(&p); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
 func TestDialsRaceAndTheFirstWins(t *testing.T) {
 	r, _ := newBench(t, func(c *Config) {
 		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
@@ -576,7 +648,8 @@ func TestTheWayOfAPacketAllocatesNothing(t *testing.T) {
 	q := wire.ForwardedRequest{SessionID: 1, Op: wire.OpSetData, Body: make([]byte, 100)}
 	auth := wire.BuildAuth(wire.AuthID{Scheme: []byte("ip"), ID: []byte("127.0.0.1")})
 	r.up.Store(&upstream{l, 1})
-	p := packet(wire.PacketAck, 1, "")
+	set := wire.SetDataTxn{Path: []byte("/a"), Data: make([]byte, 100)}
+	p := packet(wire.PacketProposal, 1, string(set.Append(txnOf(1, wire.OpSetData))))
 	back := p.Append(nil)
 	buf := make([]byte, 1<<16)
 	var letters []letter

@@ -19,8 +19,9 @@ type inbound struct {
 
 const maxInboundKept = 256 << 10 // a larger buffer is replaced when it is empty
 
-// scan takes the whole packets apart. It stops behind a SNAP if raw bytes follow it, and says so.
-func (in *inbound) scan(s *wire.PacketScanner, snaps bool) (snap bool, err error) {
+// scan takes the whole packets apart. From a leader come transactions, which are looked at here, beside the
+// loop; and it stops behind a SNAP, which raw bytes follow, and says so.
+func (in *inbound) scan(s *wire.PacketScanner, fromLeader bool) (snap bool, err error) {
 	for in.used < in.n {
 		p, n, err := s.Next(in.buf[in.used:in.n])
 		if err != nil {
@@ -29,13 +30,45 @@ func (in *inbound) scan(s *wire.PacketScanner, snaps bool) (snap bool, err error
 		if n == 0 {
 			return false, nil
 		}
+		if fromLeader {
+			if err := verify(&p); err != nil {
+				return false, err
+			}
+		}
 		in.used += n
 		in.packets = append(in.packets, p)
-		if snaps && p.Type == wire.PacketSnap {
+		if fromLeader && p.Type == wire.PacketSnap {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+var errOtherZxid = errors.New("its transaction has another zxid")
+
+// verify looks at the transaction that a packet carries. Whoever logs it relies on its form, and what a log
+// cannot read back is worse than a leader that is left.
+func verify(p *wire.Packet) error {
+	txn := p.Data
+	switch p.Type {
+	case wire.PacketProposal, wire.PacketInform:
+	case wire.PacketInformAndActivate:
+		var q wire.InformAndActivate
+		if r := wire.NewReader(p.Data); q.Decode(&r) != nil {
+			return fmt.Errorf("%v %v: %w", p.Type, p.Zxid, r.Err())
+		}
+		txn = q.Txn
+	default:
+		return nil
+	}
+	h, _, _, _, err := wire.SplitTxn(txn)
+	if err == nil && h.Zxid != p.Zxid {
+		err = errOtherZxid
+	}
+	if err != nil {
+		return fmt.Errorf("%v %v of %d bytes: %w", p.Type, p.Zxid, len(p.Data), err)
+	}
+	return nil
 }
 
 // begin empties in for bytes that begin with tail. tail may alias it.

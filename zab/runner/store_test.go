@@ -55,7 +55,7 @@ type memTxn struct {
 	txn  []byte
 }
 
-const txnHeader = 32 // bytes in front of the value
+const beforeValue = 32 + 4 + 1 + 4 // bytes of a transaction in front of the value: header, path, length
 
 // memTree is the values that were applied, up to and with zxid.
 type memTree struct {
@@ -210,7 +210,7 @@ func (s *memStore) apply() {
 
 func (t *memTree) apply(txns []memTxn) {
 	for _, x := range txns {
-		t.values = append(t.values, binary.BigEndian.Uint64(x.txn[txnHeader:]))
+		t.values = append(t.values, binary.BigEndian.Uint64(x.txn[beforeValue:]))
 		t.zxid = x.zxid
 	}
 }
@@ -383,8 +383,9 @@ func (s *memStore) Request(link zab.Link, q *wire.ForwardedRequest, _ wire.AuthV
 // sequence makes a transaction of a value and what fills it up.
 func (s *memStore) sequence(value []byte) {
 	h := wire.TxnHeader{Zxid: s.next, Type: wire.OpSetData}
-	txn := h.Append(make([]byte, 0, txnHeader+len(value)))
-	s.made = append(s.made, memTxn{s.next, append(txn, value...)})
+	set := wire.SetDataTxn{Path: []byte("/"), Data: value}
+	txn := set.Append(h.Append(make([]byte, 0, beforeValue+len(value)+4)))
+	s.made = append(s.made, memTxn{s.next, txn})
 	s.r.Post(zab.Event{Kind: zab.EventProposed, Zxid: s.next})
 	s.next++
 }
