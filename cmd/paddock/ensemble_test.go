@@ -16,7 +16,7 @@ import (
 )
 
 // member writes the files of one of three servers and an observer, and returns the path of its zoo.cfg.
-func member(t *testing.T, id, more string) (zooCfg, dataDir string) {
+func member(t *testing.T, id, more string) (name, dataDir string) {
 	t.Helper()
 	dataDir = t.TempDir()
 	if err := os.WriteFile(filepath.Join(dataDir, "myid"), []byte(id+"\n"), 0o600); err != nil {
