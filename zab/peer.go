@@ -30,6 +30,7 @@ type Peer struct {
 	// forceSnap: a leader's history could not be joined to ours; the next one is asked for a snapshot.
 	forceSnap bool
 
+	unfit    string // why what is on the disk cannot be
 	over     string // why the role ends with this step; "" while it goes on
 	draining bool   // the role is over, and what it logged is not yet durable
 }
@@ -46,8 +47,22 @@ func NewPeer(cfg Config, r Recovered) *Peer {
 		cfg: cfg, rand: cfg.Seed, state: Looking, history: r.History, durable: r.History.Last(),
 		committed: r.Committed, epochs: r.Epochs, saving: r.Epochs, draining: true,
 	}
+	p.unfit = r.unfit()
 	p.election.init(p)
 	return p
+}
+
+// unfit says why a disk cannot be one that kept its promises; "" where it can. Behind an interrupted DIFF a
+// log may have transactions of later epochs than the current one. But nobody logs anything of a leader whose
+// epoch it has not promised before, and durably.
+func (r *Recovered) unfit() string {
+	switch last := r.History.Last(); {
+	case r.Epochs.Current > r.Epochs.Accepted:
+		return fmt.Sprintf("the current epoch is %d, and only %d was ever accepted: the record of epochs is not ours, or damaged", r.Epochs.Current, r.Epochs.Accepted)
+	case last.Epoch() > int64(r.Epochs.Accepted):
+		return fmt.Sprintf("the log ends with %v, and only epoch %d was ever accepted: the record of epochs was lost, or is of another log", last, r.Epochs.Accepted)
+	}
+	return ""
 }
 
 // State returns what the peer is busy with.
@@ -68,6 +83,9 @@ func (p *Peer) Vote() Vote { return p.election.vote() }
 // Step tells the peer of one event and appends to out what its runner has to do, in order.
 func (p *Peer) Step(ev Event, out []Action) []Action {
 	p.now = ev.Now
+	if p.unfit != "" {
+		return append(out, Action{Kind: ActionFatal, Text: p.unfit})
+	}
 	switch ev.Kind {
 	case EventDurable:
 		p.durable = max(p.durable, ev.Zxid)

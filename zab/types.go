@@ -40,7 +40,7 @@ type Config struct {
 type Recovered struct {
 	History   History
 	Committed wire.Zxid // known to be committed, and applied; at most History.Last()
-	Epochs    Epochs
+	Epochs    Epochs    // Accepted is not below the epoch of any transaction; Current may be, behind an interrupted DIFF
 	Trust     Trust
 }
 
