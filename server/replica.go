@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -231,6 +232,7 @@ func (s *Server) adopt(t *tree.Tree) {
 	s.tree.Store(t)
 	s.apply.tree = t
 	s.resetSessions()
+	go runtime.GC() // what was there is outside the collected heap, and the collector sees no hurry
 }
 
 // A server that cannot vouch for its history must not vote with it, nor forget that over a restart: a file in

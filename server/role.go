@@ -236,7 +236,9 @@ func (s *Server) cutClients() {
 func (s *Server) begin(term uint64, serve bool) {
 	s.resetSessions()
 	s.showConfig()
-	s.pipe.open(term, func() { s.serving.Store(serve) })
+	if s.pipe.open(term, func() { s.serving.Store(serve) }) {
+		s.log.Info("serves", "clients", serve, "zxid", s.tree.Load().Applied().String(), "sessions", s.table.Len())
+	}
 }
 
 // showConfig has clients find the configuration that is in force.
