@@ -10,6 +10,7 @@ import (
 	"paddock/wire"
 	"paddock/zab"
 	"paddock/zab/runner"
+	"paddock/zab/transport"
 )
 
 // This file is the server as the ensemble's protocol sees it: zab/runner drives the protocol's machine and
@@ -41,6 +42,7 @@ type member struct {
 	arriving *arrival
 
 	view   atomic.Pointer[zab.View] // that is in force
+	port   atomic.Pointer[transport.Election]
 	recent recent
 	touch  touches
 
@@ -52,6 +54,7 @@ type member struct {
 var (
 	_ runner.Store   = (*member)(nil)
 	_ runner.Truster = (*member)(nil)
+	_ runner.Viewer  = (*member)(nil)
 )
 
 // Append implements runner.Store.

@@ -29,7 +29,11 @@ type Ensemble struct {
 
 	MaxPacketBytes  int  // of what another server may send at once; 0 = 16 MiB
 	ClosedToClients bool // while it leads: leaderServes=no
-	MayBeEmpty      bool // an empty data directory may vote: the initialize marker, or db.autocreate=true where somebody wrote it
+	// OnView keeps a configuration for the next start: one that is in force, or (agreed is false) one that is
+	// proposed. An error is told of and changes nothing. nil keeps none.
+	OnView func(v *zab.View, agreed bool) error
+
+	MayBeEmpty bool // an empty data directory may vote: the initialize marker, or db.autocreate=true where somebody wrote it
 }
 
 // EnsembleStatus is what a server knows of its ensemble.
@@ -67,11 +71,35 @@ func (s *Server) join(r *runner.Runner) error {
 	if err != nil {
 		return err
 	}
+	s.member.port.Store(port)
 	if err := r.Start(port); err != nil {
 		port.Close()
 		return err
 	}
 	return nil
+}
+
+// NewView implements runner.Viewer.
+func (m *member) NewView(v *zab.View, agreed bool) {
+	committed, proposed := m.view.Load(), v
+	if agreed {
+		committed, proposed = v, nil
+		m.view.Store(v)
+	}
+	if port := m.port.Load(); port != nil {
+		port.SetViews(committed, proposed)
+	}
+	m.s.log.Info("configuration", "agreed", agreed, "version", v.Version.String(), "view", v.String())
+	keep := m.s.cfg.Ensemble.OnView
+	if keep == nil {
+		return
+	}
+	m.job(func() error { // a file is written: not here
+		if err := keep(v, agreed); err != nil {
+			m.s.log.Error("the new configuration is not kept: another start begins with the old one", "err", err)
+		}
+		return nil
+	})
 }
 
 func electionAddrs(e *Ensemble) (addrs []zab.Addr) {
