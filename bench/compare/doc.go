@@ -8,6 +8,9 @@
 // them, and the JVM has compiled what it needs before the first figure is taken. The load generator is
 // package bench, in this process; its own cost is in the table.
 //
-// Three figures have targets. A target that is missed is printed as FAIL, in the table too, and makes
+// With --servers 3 each side is an ensemble on loopback, with the connections spread over its members;
+// CPU is that of all of them together.
+//
+// Some figures have targets. A target that is missed is printed as FAIL, in the table too, and makes
 // the command fail.
 package main

@@ -25,6 +25,7 @@ type options struct {
 	Warmup    time.Duration `default:"2s" help:"Before each measurement."`
 	JVMWarmup time.Duration `name:"jvm-warmup" default:"15s" help:"Mixed load on both servers before the first measurement."`
 	Starts    int           `default:"9" help:"How often the start of paddock is timed; Apache's a third as often."`
+	Servers   int           `default:"1" help:"How many servers on each side: 1, or an ensemble, which has loads of its own; nothing is written then."`
 	Only      []string      `placeholder:"LOAD" help:"These loads only, by their names in the table. Nothing is written then."`
 
 	Dir    string `help:"Where the servers' data go. The system's temporary directory by default."`
@@ -52,7 +53,7 @@ func main() {
 
 // run measures everything and reports. missed says that a target was.
 func run(ctx context.Context, o *options, args []string, stdout io.Writer) (missed bool, err error) {
-	chosen, err := choose(o.Only)
+	chosen, err := choose(loadsOf(o.Servers), o.Only)
 	if err != nil {
 		return false, err
 	}
@@ -64,18 +65,22 @@ func run(ctx context.Context, o *options, args []string, stdout io.Writer) (miss
 	c := &comparison{o: o, dir: dir, stdout: stdout}
 	r := &report{machine: describeMachine(dir), command: commandLine(args), commit: commit(), options: *o}
 	fmt.Fprintf(stdout, "%s\n\n", r.machine)
-	if r.starts, err = c.starts(ctx); err != nil {
-		return false, err
+	if o.Servers == 1 {
+		if r.starts, err = c.starts(ctx); err != nil {
+			return false, err
+		}
 	}
 	if r.rows, err = c.loads(ctx, chosen); err != nil {
 		return false, err
 	}
-	if r.ceiling, err = c.ceiling(ctx); err != nil {
-		return false, err
+	if o.Servers == 1 {
+		if r.ceiling, err = c.ceiling(ctx); err != nil {
+			return false, err
+		}
 	}
 	r.verdicts = judge(r)
 	r.write(stdout)
-	if o.Doc != "" && len(o.Only) == 0 {
+	if o.Doc != "" && len(o.Only) == 0 && o.Servers == 1 {
 		if err := replaceTable(o.Doc, r); err != nil {
 			return false, err
 		}
@@ -148,17 +153,36 @@ func (c *comparison) starts(ctx context.Context) (s [sides]startTime, err error)
 	return s, nil
 }
 
+// service is what is under load: a server or an ensemble.
+type service struct {
+	addrs []string
+	pids  []int
+	stop  func()
+}
+
+// serve starts what one side serves with.
+func (c *comparison) serve(ctx context.Context, side int) (*service, error) {
+	if c.o.Servers > 1 {
+		return c.ensemble(side)
+	}
+	p, err := c.start(ctx, side)
+	if err != nil {
+		return nil, err
+	}
+	return p.service(), nil
+}
+
 // loads measures all loads on both sides, in turn.
 func (c *comparison) loads(ctx context.Context, chosen []load) ([]row, error) {
-	var servers [sides]*serverProcess
+	var services [sides]*service
 	for side := range sides {
-		p, err := c.start(ctx, side)
+		s, err := c.serve(ctx, side)
 		if err != nil {
 			return nil, err
 		}
-		defer p.stop()
-		servers[side] = p
-		if err := c.warmUp(ctx, p); err != nil {
+		defer s.stop()
+		services[side] = s
+		if err := c.warmUp(ctx, s); err != nil {
 			return nil, err
 		}
 	}
@@ -166,8 +190,8 @@ func (c *comparison) loads(ctx context.Context, chosen []load) ([]row, error) {
 	for _, l := range chosen {
 		r := row{load: l}
 		for round := range c.o.Rounds {
-			for side, p := range servers {
-				res, err := c.measure(ctx, l, p)
+			for side, s := range services {
+				res, err := c.measure(ctx, l, s)
 				if err != nil {
 					return nil, fmt.Errorf("%s, %s: %w", sideNames[side], l.name, err)
 				}
@@ -194,25 +218,27 @@ func (c *comparison) ceiling(ctx context.Context) (*bench.Result, error) {
 		return nil, err
 	}
 	defer p.stop()
-	return c.measure(ctx, loads[0], p)
+	return c.measure(ctx, loads[0], p.service())
 }
 
 // warmUp lets the JVM compile; ours gets the same.
-func (c *comparison) warmUp(ctx context.Context, p *serverProcess) error {
+func (c *comparison) warmUp(ctx context.Context, s *service) error {
 	if c.o.JVMWarmup <= 0 {
 		return nil
 	}
-	o := bench.DefaultOptions(p.addr)
+	o := bench.DefaultOptions(s.addrs[0])
+	o.Targets = s.addrs
 	o.Op, o.Warmup, o.Duration = "get=6,set=2,create=1,exists=1", 0, c.o.JVMWarmup
 	_, err := bench.Measure(ctx, o, io.Discard)
 	return err
 }
 
 // measure is one cell of the table. A server that refuses requests or hangs up has no figures.
-func (c *comparison) measure(ctx context.Context, l load, p *serverProcess) (*bench.Result, error) {
-	o := bench.DefaultOptions(p.addr)
+func (c *comparison) measure(ctx context.Context, l load, s *service) (*bench.Result, error) {
+	o := bench.DefaultOptions(s.addrs[0])
+	o.Targets = s.addrs
 	o.Op, o.Conns, o.Outstanding = l.op, l.conns, l.outstanding
-	o.Warmup, o.Duration, o.PID, o.Loops = c.o.Warmup, c.o.Duration, []int{p.pid()}, max(1, runtime.NumCPU()/2)
+	o.Warmup, o.Duration, o.PID, o.Loops = c.o.Warmup, c.o.Duration, s.pids, max(1, runtime.NumCPU()/2)
 	res, err := bench.Measure(ctx, o, io.Discard)
 	switch {
 	case err != nil:

@@ -85,7 +85,10 @@ func (p *serverProcess) awaitSession(ctx context.Context) error {
 	}
 }
 
-func (p *serverProcess) pid() int { return p.cmd.Process.Pid }
+// service is the process as what is under load.
+func (p *serverProcess) service() *service {
+	return &service{addrs: []string{p.addr}, pids: []int{p.cmd.Process.Pid}, stop: func() { p.stop() }}
+}
 
 // stop ends the process: in peace first. It may be called twice.
 func (p *serverProcess) stop() error {

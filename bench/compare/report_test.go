@@ -27,7 +27,7 @@ func TestMedian(t *testing.T) {
 
 // figures is a report in which our CPU per operation is cost and Apache's 12.
 func figures(load string, cost, startMS float64) *report {
-	r := &report{}
+	r := &report{options: options{Servers: 1}}
 	for _, l := range loads {
 		if l.name == load {
 			r.rows = []row{{load: l}}
@@ -92,7 +92,7 @@ func TestTheTableReplacesTheOneBefore(t *testing.T) {
 }
 
 func TestAnUnknownLoadIsRefused(t *testing.T) {
-	if _, err := choose([]string{"setData 1×1", "nonsense"}); !errors.Is(err, errNoLoad) {
+	if _, err := choose(loads, []string{"setData 1×1", "nonsense"}); !errors.Is(err, errNoLoad) {
 		t.Errorf("got %v, want %v", err, errNoLoad)
 	}
 }

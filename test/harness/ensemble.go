@@ -19,6 +19,7 @@ type EnsembleConfig struct {
 	Settings Settings // the same for all; tickTime 2000, initLimit 10 and syncLimit 5 unless given
 	JVM      []string // options of java instead of those of tests
 	Loopback bool     // no network of its own, although there could be one
+	Parent   string   // directory to work in; the system's temporary one if empty
 }
 
 // Ensemble is some servers that know each other. Its methods are for one goroutine at a time.
@@ -61,7 +62,7 @@ func NewEnsemble(c EnsembleConfig) (*Ensemble, error) {
 			return nil, err
 		}
 	}
-	dir, err := os.MkdirTemp("", "paddock-ensemble-")
+	dir, err := os.MkdirTemp(c.Parent, "paddock-ensemble-")
 	if err != nil {
 		return nil, err
 	}
