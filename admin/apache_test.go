@@ -39,6 +39,7 @@ var shapers = []struct {
 	{regexp.MustCompile(`-?\d+(\.\d+)?`), "N"},
 	{regexp.MustCompile(`(N expire at DATE:\n(\tHEX\n)+)+`), "SESSIONS\n"},
 	{regexp.MustCompile(`(N expire at DATE:\n(\tip: /ADDR sessionId: HEX\n)+)+`), "CONNECTIONS\n"},
+	{regexp.MustCompile(`(?m)^N expire at DATE:\n`), ""}, // a bucket that is empty, and not thrown away yet
 	{regexp.MustCompile(`(HEX:\n(\t/.*\n)+)+`), "PATHS\n"},
 }
 
@@ -198,11 +199,11 @@ func mntrNamesOf(text string) string {
 	for line := range strings.Lines(text) {
 		name, _, ok := strings.Cut(line, "\t")
 		if name, ok2 := strings.CutPrefix(name, "zk_"); ok && ok2 && !strings.HasSuffix(name, "_per_namespace") {
-			names = append(names, name+"\n")
+			names = append(names, ofOneServer.ReplaceAllString(name, "$1")+"\n")
 		}
 	}
 	slices.Sort(names)
-	return strings.Join(names, "")
+	return strings.Join(slices.Compact(names), "")
 }
 
 // makeBusy opens two sessions with ephemerals and watches and leaves them open until the test's end.
