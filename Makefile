@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run ensemble build test race edge compat differential kill sim fuzz bench bench-compare lint vuln ci
+.PHONY: help run ensemble build test race edge compat differential kill faults sim fuzz bench bench-compare lint vuln ci
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ test: ## every test that needs nothing but Go
 	$(GO) test ./...
 
 race: ## the tests under the race detector, with the costly checks on
-	$(GO) test -race -tags invariants ./auth/... ./session/... ./slab/... ./snap/... ./tree/... ./vfs/... ./wal/... ./watch/... ./wire/... ./net/... ./server/... ./config/... ./admin/... ./zab/...
+	$(GO) test -race -tags invariants ./auth/... ./session/... ./slab/... ./snap/... ./tree/... ./vfs/... ./wal/... ./watch/... ./wire/... ./net/... ./server/... ./config/... ./admin/... ./zab/... ./cmd/...
 
 edge: build ## the 135 edge-case facts, against paddock and against Apache's server
 	PADDOCK_BIN=$(CURDIR)/bin/paddock $(GO) test -count=1 ./test/edge
@@ -41,6 +41,11 @@ DIFF_OPS ?= 20000
 kill: build ## kill -9 under load, with a ledger and Porcupine
 	PADDOCK_BIN=$(CURDIR)/bin/paddock PADDOCK_KILL_CYCLES=$(KILL_CYCLES) $(GO) test -count=1 -v -timeout 20m ./test/kill
 KILL_CYCLES ?= 50
+
+faults: build ## kill, pause and cut an ensemble under load for FAULTS_FOR, SEED=n replays one (KINDS=JJG: Apache's among them)
+	PADDOCK_BIN=$(CURDIR)/bin/paddock PADDOCK_ENSEMBLE_FOR=$(FAULTS_FOR) PADDOCK_ENSEMBLE_SEED=$(SEED) PADDOCK_ENSEMBLE_KINDS=$(KINDS) $(GO) test -count=1 -v -timeout 60m ./test/ensemble
+FAULTS_FOR ?= 5m
+KINDS ?= GGG
 
 sim: ## the simulator: make sim replays the fixed seeds, SEED=n one (TRACE=1 prints it), SEEDS=n more
 	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m ./sim/...
