@@ -12,6 +12,7 @@ const (
 	CommittedInVote   Defect = "votes with what is committed, and hides its uncommitted tail"
 	ShorterWins       Defect = "prefers the vote with the smaller zxid"
 	EarlierEpochWins  Defect = "compares votes by zxid, not by epoch"
+	HoleVotes         Defect = "votes with what is left of a damaged log"
 	ObserverVoteHeard Defect = "counts an observer's vote"
 
 	// The leader.

@@ -26,6 +26,12 @@
 // depends on it; such a Send also carries in After and Need what must be on the disk, and the runner
 // refuses to send it earlier (durable-before-ack).
 //
+// # Trust
+//
+// A server that knows that its disk has lost something, or that finds it empty and does not know whether
+// that is right, is left out wherever histories are compared (trust.go). It becomes as good as all others
+// with a snapshot of a leader that the others have made, or when nobody has a history.
+//
 // # What is in the tree
 //
 // Only what is committed. What is logged and not yet known to be committed waits beside it with the

@@ -63,6 +63,7 @@ type election struct {
 	votes   ballots      // of this round; ours is among them
 	outside ballots      // of those who have a leader, of any round
 	early   []ballotFrom // what arrived between two elections
+	census  census
 
 	resendMS   int64
 	resendAt   int64
@@ -86,7 +87,8 @@ func (e *election) init(p *Peer) {
 	e.current = e.initial
 }
 
-// own is the vote that we begin with: ourselves, or nobody where we have no vote.
+// own is the vote that we begin with: ourselves, or nobody where we have no vote. The zxid -1 is that of who
+// does not trust its disk.
 func (e *election) own() Vote {
 	p := e.peer
 	if !p.cfg.View.Voter(p.cfg.ID) {
@@ -96,10 +98,13 @@ func (e *election) own() Vote {
 	if p.is(CommittedInVote) {
 		last = p.committed
 	}
+	if p.trust != Trusted {
+		last = -1
+	}
 	return Vote{p.cfg.ID, last, e.round, int64(p.epochs.Current)}
 }
 
-// mute says whether we only listen: observers do, and a server that knows its data to be lost.
+// mute says whether we only listen: observers do, and a server without trust in its disk.
 func (e *election) mute() bool {
 	return e.initial.Leader == nobody && !e.peer.is(ObserverVoteHeard) || e.initial.Zxid == -1
 }
@@ -130,6 +135,8 @@ func (e *election) start(out []Action) []Action {
 	e.initial = e.own()
 	e.votes.clear()
 	e.outside.clear()
+	e.census = census{}
+	e.census.look(e)
 	e.resendMS = firstResendMS
 	out = e.propose(e.initial, out)
 	e.settle()
@@ -145,6 +152,9 @@ func (e *election) tick(out []Action) []Action {
 	now := e.peer.now
 	switch {
 	case !e.looking:
+	case e.found():
+		out = e.begin(out)
+		e.settle()
 	case e.settling && now >= e.finalizeAt:
 		e.decide(e.proposal)
 	case now >= e.resendAt:
@@ -185,6 +195,9 @@ func (e *election) take(from ServerID, b ballot, out []Action) []Action {
 	voter := e.peer.voter(from)
 	if b.state == Looking && (!e.looking || !voter || b.Round < e.round || e.missed(from, b)) {
 		out = e.answer(from, b, out)
+	}
+	if e.looking && voter {
+		e.census.count(e, from, b)
 	}
 	switch heard := voter || e.peer.is(ObserverVoteHeard); {
 	case !e.looking || !heard || !e.peer.voter(b.Leader):

@@ -280,12 +280,13 @@ func (l *learner) leaderInfo(p *wire.Packet, out []Action) []Action {
 // ackEpoch promises the epoch and says what history we have. One that cannot be continued is given as the
 // beginning of an epoch that there is not yet: whoever leads answers that with a snapshot. With it goes -1,
 // so that a leader that is still in discovery neither counts that for our history nor finds us ahead of it.
-// It may need us for its quorum, though: so that is tried once, and then the truth again.
+// It may need us for its quorum, though: so that is tried once, and then the truth again. Who does not trust
+// its disk has no truth to tell.
 func (l *learner) ackEpoch(current int32, out []Action) []Action {
 	l.stage = proffered
 	l.wait()
 	last := l.p.history.Last()
-	if l.p.forceSnap {
+	if l.p.forceSnap || l.p.trust != Trusted {
 		l.p.forceSnap, l.forced = false, true
 		last, current = epochZxid(l.epoch+1), -1
 	}

@@ -30,6 +30,7 @@ type Peer struct {
 	// forceSnap: a leader's history could not be joined to ours; the next one is asked for a snapshot.
 	forceSnap bool
 
+	trust    Trust
 	unfit    string // why what is on the disk cannot be
 	over     string // why the role ends with this step; "" while it goes on
 	draining bool   // the role is over, and what it logged is not yet durable
@@ -48,6 +49,9 @@ func NewPeer(cfg Config, r Recovered) *Peer {
 		committed: r.Committed, epochs: r.Epochs, saving: r.Epochs, draining: true,
 	}
 	p.unfit = r.unfit()
+	if !p.is(HoleVotes) {
+		p.trust = r.Trust
+	}
 	p.election.init(p)
 	return p
 }
@@ -210,6 +214,7 @@ func (p *Peer) installed(z wire.Zxid) {
 	}
 	p.received.Reset(0)
 	p.durable, p.committed = z, z
+	p.trust = Trusted
 }
 
 // purge hears that the log begins later than it did: who lacks what is gone gets a snapshot.

@@ -65,6 +65,9 @@ func (s *server) do(a *zab.Action) {
 		s.reply(a.Link, &wire.Packet{Type: wire.PacketPing, Zxid: a.Packet.Zxid, Data: []byte{}})
 	case zab.ActionSynced:
 		s.synced(a.Token)
+	case zab.ActionTrust:
+		s.w.ghost.trusts(s)
+		s.disk.add(job{kind: jobTrust, to: s.end})
 	case zab.ActionFatal:
 		s.w.fail("fatal: server %d: %s", s.id, a.Text)
 	default:

@@ -19,11 +19,25 @@ type talk struct {
 	lastAck   wire.Zxid // of a proposal
 }
 
-// notified looks at a vote: what a server says of its own log is what its disk has.
+// claim is what a server says of its own log in a vote.
+type claim struct {
+	zxid  wire.Zxid
+	epoch int64
+}
+
+// notified looks at a vote: what a server says of its own log is what its disk has. Where it lost
+// something since it said so (TRUNC), others may still propose it for that, in the same round, and it agrees; discovery will not.
 func (g *ghost) notified(s *server, a *zab.Action) {
 	n, img := &a.Note, &s.disk.image
-	if zab.State(n.State) == zab.Looking && n.Leader == int64(s.id) &&
-		(n.Zxid != img.log.zxid || n.PeerEpoch != int64(img.epochs.Current)) {
+	if n.Zxid == -1 && s.peer.Trust() != zab.Trusted {
+		return
+	}
+	said := claim{n.Zxid, n.PeerEpoch}
+	switch {
+	case zab.State(n.State) != zab.Looking || n.Leader != int64(s.id):
+	case said == claim{img.log.zxid, int64(img.epochs.Current)}:
+		s.claims[said] = true
+	case !s.claims[said]:
 		g.w.fail("Z12: server %d votes for itself with %v of epoch %d, and its disk has %v and %+v", s.id, n.Zxid, n.PeerEpoch, img.log, img.epochs)
 	}
 	before := s.lastNote

@@ -9,6 +9,8 @@ type image struct {
 	floor     *txn // the log begins behind it; a snapshot has all up to it, at least
 	committed *txn // what the disk says is committed: with the batches of the log, or in a snapshot
 	epochs    zab.Epochs
+	trust     zab.Trust
+	lost      *txn // the log before a hole was torn into it; nil: there is none
 }
 
 // disk does one thing to the log at a time, in order, and keeps the promises beside it. A job takes
@@ -28,6 +30,7 @@ type jobKind int
 const (
 	jobAppend jobKind = iota
 	jobTruncate
+	jobTrust   // the log is rightly empty
 	jobInstall // a snapshot up to floor, and what was kept behind it, take the place of everything
 )
 
@@ -118,15 +121,21 @@ func (d *disk) apply(j job) {
 	before := d.image.log
 	d.image.log = j.to
 	switch {
+	case j.kind == jobTrust:
+		d.image.trust = zab.Trusted
 	case j.kind == jobInstall:
 		d.image.floor, d.image.committed = j.floor, j.committed
+		if d.image.trust != zab.Trusted {
+			d.s.w.hit(markHoleFilled)
+		}
+		d.image.trust, d.image.lost = zab.Trusted, nil
 	case j.committed != nil && j.committed.n > d.image.committed.n:
 		d.image.committed = j.committed
 	}
 	if d.image.committed.n > j.to.n {
 		d.s.w.fail("disk of %d: committed up to %v, but the log ends at %v", d.s.id, d.image.committed, j.to)
 	}
-	if j.kind != jobAppend {
+	if j.kind == jobTruncate || j.kind == jobInstall {
 		d.s.w.ghost.shrunk(d.s, before)
 	}
 	d.s.w.ghost.durable(d.s)
@@ -178,6 +187,27 @@ func (d *disk) snapshot() {
 			s.purged(d.image.floor)
 		}
 	})
+}
+
+// damage tears a hole into the log: what is behind it cannot be used, and often nothing can. The promises are
+// kept. It happens to so few that those who can be trusted are still a quorum (testing.md 5.4, level A).
+func (d *disk) damage() {
+	s, w, img := d.s, d.s.w, &d.image
+	trusted := func(v *server) bool { return v != s && v.disk.image.trust == zab.Trusted }
+	if img.log.n == 0 || img.trust != zab.Trusted || s.voter && !w.ghost.quorum(trusted) {
+		return
+	}
+	w.hit(markHoleInLog)
+	img.lost, img.trust = img.log, zab.Damaged
+	img.log = img.log.at(w.dice.IntN(img.log.n))
+	if w.dice.chance(0.5) {
+		img.log = w.forest.root
+	}
+	if img.log == w.forest.root && w.dice.chance(0.5) {
+		img.trust = zab.Empty
+	}
+	img.floor, img.committed = common(img.floor, img.log), common(img.committed, img.log)
+	w.say(s, "disk: damaged, the log ends at %#x", int64(img.log.zxid))
 }
 
 // crash leaves the image, and of what was on its way some or nothing: all of it if the write got

@@ -30,5 +30,8 @@
 // A run has two phases. In the first anything may break. In the second a random quorum, at least, is
 // left in peace, and within a bound a leader serves and all who live have the same list.
 //
+// A crash may also leave a hole in a log, but never in so many that the others are no quorum. Whoever has one
+// says so to its machine (zab.Recovered.Trust), and the promises above hold without it.
+//
 // mutant.go has bugs that servers of this protocol have had; each must be found.
 package quorum

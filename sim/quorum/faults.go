@@ -55,6 +55,9 @@ func (w *world) crash(s *server) {
 	s.inbox = nil
 	s.leading, s.serving = 0, 0
 	s.disk.crash()
+	if !w.calm && w.dice.chance(p.damages) {
+		s.disk.damage()
+	}
 	for len(s.ends) > 0 {
 		e := s.ends[0]
 		e.forget()
@@ -218,7 +221,7 @@ func (w *world) reviveQuorum() {
 		enough := w.view.Quorum(alive)
 		switch {
 		case !enough || all:
-			if s.voter {
+			if s.voter && s.disk.image.trust == zab.Trusted {
 				alive.Add(s.id)
 			}
 			w.after(w.dice.around(second), s.start)

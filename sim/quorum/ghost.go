@@ -78,8 +78,12 @@ func (g *ghost) durable(s *server) {
 // choose notes that the leader of an epoch has committed: what it says now, all later leaders have to have.
 // Until then even what a quorum has on its disks may be dropped: by this leader, which may send TRUNC to a
 // learner that comes again, and forgets what that learner had acknowledged.
+// What a disk had before it was damaged counts: its server is in no quorum that could go on without it.
 func (g *ghost) choose(epoch uint32, t *txn) {
-	if !g.quorum(func(s *server) bool { return s.disk.image.log.has(t) }) {
+	if !g.quorum(func(s *server) bool {
+		lost := s.disk.image.lost
+		return s.disk.image.log.has(t) || lost != nil && lost.has(t)
+	}) {
 		g.w.fail("Z11: the leader of epoch %d commits %v, and no quorum has it on its disks", epoch, t)
 	}
 	g.acceptance(epoch).chosen = t
@@ -101,8 +105,16 @@ func (g *ghost) shrunk(s *server, before *txn) {
 	if s.disk.image.log.has(before) || !s.voter {
 		return
 	}
-	if g.quorum(func(s *server) bool { return !s.disk.image.log.has(g.chosen) }) {
+	if g.quorum(func(s *server) bool { return !s.disk.image.log.has(g.chosen) && s.disk.image.trust == zab.Trusted }) {
 		g.w.fail("Z11: server %d went from %v to %v, and now a quorum is without %v, which was committed", s.id, before, s.disk.image.log, g.chosen)
+	}
+}
+
+// trusts looks at a server that takes its empty disk for right: it has not lost what others rely on.
+func (g *ghost) trusts(s *server) {
+	g.w.hit(markNewEnsemble)
+	if lost := s.disk.image.lost; lost != nil && common(lost, g.chosen).n > 0 {
+		g.w.fail("Z11: server %d trusts its empty disk, which has lost %v, and %v is committed", s.id, lost, g.chosen)
 	}
 }
 

@@ -19,6 +19,9 @@ const (
 	markSnap
 	markSnapBehindPurge
 	markPurgedUnderWay
+	markHoleInLog
+	markHoleFilled
+	markNewEnsemble
 	markHole
 	markForcedSnap
 	markProposalBeforeNewLeader
@@ -74,6 +77,9 @@ var markNames = [numMarks]string{
 	markSnap:                         "SNAP",
 	markSnapBehindPurge:              "SNAP to a learner behind a purged log",
 	markPurgedUnderWay:               "purge of what is about to be sent",
+	markHoleInLog:                    "hole in a log",
+	markHoleFilled:                   "server without trust in its disk gets a snapshot",
+	markNewEnsemble:                  "server trusts its empty disk, for nobody has a history",
 	markHole:                         "transaction left out of a stream",
 	markForcedSnap:                   "SNAP that the learner has forced",
 	markProposalBeforeNewLeader:      "uncommitted proposal between DIFF and NEWLEADER",

@@ -45,6 +45,7 @@ var Mutants = []Mutant{
 	{defects: []zab.Defect{zab.DiffAdvances}, Breaks: "Z12", Seeds: 50},
 	{defects: []zab.Defect{zab.SnapReused}, Breaks: "Z12", Seeds: 200},
 	{Name: "installs a snapshot, and then logs what was kept behind it", runner: installInSteps, Breaks: "Z11 Z10", Seeds: 2000, plan: snapshots},
+	{defects: []zab.Defect{zab.HoleVotes}, Breaks: "Z10 Z11 Z5", Seeds: 200, plan: damaged},
 	{Name: "purges its log and does not tell the machine", runner: purgesInSilence, Breaks: "J-7", Seeds: 50},
 }
 
@@ -63,6 +64,9 @@ func snapshots(p *plan) {
 	p.voters, p.observers, p.strangers, p.window, p.holes, p.midJob, p.crashEvery = 3, 0, 0, 300, 0.5, 0.15, 2*second
 	p.downLength, p.sync, p.writeGap, p.writes, p.burst, p.splitLog, p.purges = 2*second, 5*ms, 10*ms, 3000, 3, 0.5, 0
 }
+
+// damaged makes frequent: disks with holes.
+func damaged(p *plan) { p.damages, p.crashEvery, p.blank = 0.5, second, false }
 
 func init() {
 	for i := range Mutants {

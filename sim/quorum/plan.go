@@ -37,6 +37,9 @@ type plan struct {
 	crashEvery, pauseEvery, partEvery, cutEvery, stuckEvery, snapEvery int64   // means; 0 is never
 	purges                                                             float64 // how often a snapshot of its own lets a server forget the log before it
 
+	blank   bool    // the disks are empty at the beginning, and nobody says that this is right
+	damages float64 // share of crashes that leave a hole in the log
+
 	powerCut, midStep, midJob, staysDown, atOnce   float64
 	isolate, split, bridge, oneWay, flap           float64 // weights of partitions
 	partLength, downLength, pauseLength, stuckTime int64
@@ -105,6 +108,10 @@ func newPlan(d dice) plan {
 	}
 	if d.chance(0.2) {
 		p.holes = 0.1 * d.Float64()
+	}
+	p.blank = p.epoch == 0 && d.chance(0.5)
+	if d.chance(0.3) {
+		p.damages = 0.5 * d.Float64()
 	}
 	if d.chance(0.5) {
 		p.purges = d.Float64()

@@ -56,6 +56,8 @@ type server struct {
 	lastToken uint64
 	sequenced int64 // when the last forwarded request comes to its turn
 
+	claims map[claim]bool // all that it has said of its log, in votes
+
 	lastState zab.State
 	lastNote  wire.Notification
 	actions   []zab.Action
@@ -80,7 +82,7 @@ func (s *server) start() {
 	s.looksAt = w.now
 	s.forget()
 	s.clock = int64(w.dice.IntN(1 << 40))
-	r := zab.Recovered{History: zab.NewHistory(s.base.zxid), Committed: img.committed.zxid, Epochs: img.epochs}
+	r := zab.Recovered{History: zab.NewHistory(s.base.zxid), Committed: img.committed.zxid, Epochs: img.epochs, Trust: img.trust}
 	for _, t := range img.log.between(s.base) {
 		r.History.Append(t.zxid)
 	}

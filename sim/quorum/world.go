@@ -122,8 +122,12 @@ func (w *world) build() {
 	w.ghost.init(w, start, w.plan.epoch)
 	for i := range n + w.plan.strangers {
 		s := &server{w: w, id: zab.ServerID(i + 1), voter: view.Voter(zab.ServerID(i + 1)), member: view.Member(zab.ServerID(i+1)) != nil}
+		s.claims = map[claim]bool{}
 		s.heard = make([]int64, n+w.plan.strangers+1)
 		s.disk = disk{s: s, image: image{log: start, floor: w.forest.root, committed: start, epochs: epochs}}
+		if w.plan.blank {
+			s.disk.image.trust = zab.Empty
+		}
 		w.servers = append(w.servers, s)
 	}
 	for _, s := range w.servers {

@@ -13,6 +13,7 @@ import (
 // Status is what an operator may want to know. It is not older than a tick, while the runner lives.
 type Status struct {
 	State     zab.State
+	Trust     zab.Trust    // in what the disk had; while there is none this server has no vote
 	Vote      zab.Vote     // of the last election, or the proposal of the one that runs
 	Leader    zab.ServerID // whom we follow, ourselves if we lead; meaningless while we look
 	Epochs    zab.Epochs
@@ -56,7 +57,7 @@ func (r *Runner) publish() {
 	slices.SortFunc(links, func(a, b LinkStatus) int { return cmp.Compare(a.Link, b.Link) })
 	vote := p.Vote()
 	r.status = Status{
-		State: p.State(), Vote: vote, Leader: vote.Leader, Epochs: r.epochs, Last: p.History().Last(),
+		State: p.State(), Trust: p.Trust(), Vote: vote, Leader: vote.Leader, Epochs: r.epochs, Last: p.History().Last(),
 		Durable: r.durable, Committed: p.Committed(), Links: links,
 	}
 }
