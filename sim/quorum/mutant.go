@@ -44,9 +44,9 @@ var Mutants = []Mutant{
 	{defects: []zab.Defect{zab.TruncUnsynced}, Breaks: "Z12", Seeds: 100},
 	{defects: []zab.Defect{zab.DiffAdvances}, Breaks: "Z12", Seeds: 50},
 	{defects: []zab.Defect{zab.SnapReused}, Breaks: "Z12", Seeds: 200},
-	{Name: "installs a snapshot, and then logs what was kept behind it", runner: installInSteps, Breaks: "Z11 Z10", Seeds: 2000, plan: snapshots},
+	{Name: "installs a snapshot, and then logs what was kept behind it", runner: installInSteps, Breaks: "Z11 Z10", Seeds: 1000, plan: snapshots},
 	{defects: []zab.Defect{zab.HoleVotes}, Breaks: "Z10 Z11 Z5", Seeds: 200, plan: damaged},
-	{Name: "purges its log and does not tell the machine", runner: purgesInSilence, Breaks: "J-7", Seeds: 50},
+	{Name: "purges its log and does not tell the machine", runner: purgesInSilence, Breaks: "J-7", Seeds: 100, plan: purging},
 }
 
 // holes makes what is rare frequent: streams with holes.
@@ -63,7 +63,11 @@ func deposed(p *plan) {
 func snapshots(p *plan) {
 	p.voters, p.observers, p.strangers, p.window, p.holes, p.midJob, p.crashEvery = 3, 0, 0, 300, 0.5, 0.15, 2*second
 	p.downLength, p.sync, p.writeGap, p.writes, p.burst, p.splitLog, p.purges = 2*second, 5*ms, 10*ms, 3000, 3, 0.5, 0
+	p.damages, p.blank, p.length, p.anywhere = 0, false, 300*second, 1
 }
+
+// purging makes frequent: logs that begin behind what a learner has.
+func purging(p *plan) { p.purges, p.snapEvery, p.crashEvery, p.writes = 1, second/2, 2*second, 2000 }
 
 // damaged makes frequent: disks with holes.
 func damaged(p *plan) { p.damages, p.crashEvery, p.blank = 0.5, second, false }
