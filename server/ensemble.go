@@ -124,6 +124,7 @@ func peerConfig(c *Config) zab.Config {
 	return zab.Config{
 		ID: e.ID, View: e.View, LastSeen: e.LastSeen, TickMS: int64(c.TickMS),
 		InitTicks: e.InitTicks, SyncTicks: e.SyncTicks, ConnectTicks: e.ConnectTicks, SnapForTrunc: e.SnapForTrunc,
+		FinalizeMS: finalizeMS,
 	}
 }
 
@@ -141,6 +142,11 @@ func (s *Server) recovered() zab.Recovered {
 		Trust: s.trusted,
 	}
 }
+
+// finalizeMS is how long the winner of an election listens for a better vote while somebody has not been heard,
+// as the leader that is gone. Nothing but another election is at stake: it is a few times what a vote takes
+// within a site, and what a failover takes is mostly this.
+const finalizeMS = 10
 
 func newMember(s *Server) *member {
 	m := &member{s: s, recent: recent{window: wal.NewWindow(s.wal.Last(), recentBytes, recentTxns)}}
