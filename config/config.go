@@ -131,6 +131,14 @@ type Config struct {
 // ClientAddr returns the address to listen on for clients, "" without a client port.
 func (c *Config) ClientAddr() string { return join(c.ClientPortAddress, c.ClientPort) }
 
+// MembershipFile returns the path of the file that keeps a membership which a reconfig has made, in the text
+// of zab.View. One that is proposed, and not in force yet, is beside it, with .next behind its name. Who runs
+// the server writes them; see NextMembershipFile.
+func (c *Config) MembershipFile() string { return filepath.Join(c.DataDir, "paddock", "membership") }
+
+// NextMembershipFile returns the path of the file of a proposed membership.
+func (c *Config) NextMembershipFile() string { return c.MembershipFile() + nextSuffix }
+
 // InitializeMarker returns the path of the file that lets an empty server of an ensemble vote at
 // once; see Ensemble.Marked.
 func (c *Config) InitializeMarker() string {

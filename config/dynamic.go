@@ -59,43 +59,96 @@ func versionOf(file string) int64 {
 	return int64(version)
 }
 
-// readNext reads the membership that a reconfig has proposed, from the file in which Apache's servers keep
-// it until it is in force. Who has it needs, to lead, a quorum of it as well. It counts only beside a
-// dynamic file, and only where it is later than what that says.
-func (l *loader) readNext(view *zab.View) *zab.View {
-	name := l.file + ".dynamic.next"
-	if l.config.DynamicConfigFile == "" || l.file == "" {
-		return nil
-	}
+// storedView is a membership that a server has written: Apache's in zoo.cfg.dynamic.next, ours in the data
+// directory.
+type storedView struct {
+	lines   *membershipLines
+	version int64
+}
+
+// readStored reads one, nil where there is none, or where what is there cannot be read.
+func (l *loader) readStored(name string) *storedView {
 	if _, err := l.options.ReadFile(name); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	about := &given{where: name, order: len(l.givens)}
-	var version int64
-	lines := &membershipLines{about: make(map[string]*given)}
+	s := &storedView{lines: &membershipLines{about: make(map[string]*given)}}
 	for _, line := range l.readLines(name) {
-		g := &given{name: line.key, value: line.value, where: at(name, line.number), order: len(l.givens)}
+		g := &given{name: line.key, value: line.value, where: at(name, line.number), order: len(l.givens) + 1}
 		var err error
 		switch k := l.catalog.byName(line.key); {
 		case line.key == "version":
-			version, err = strconv.ParseInt(line.value, 16, 64)
+			s.version, err = strconv.ParseInt(line.value, 16, 64)
 		case k != nil && membership(k):
-			err = lines.read(g, l.config.MultiAddressEnabled)
+			if s.lines.first == nil && k.name == "server.*" {
+				s.lines.first = g
+			}
+			s.lines.servers++
+			const several = true // whoever wrote it had them enabled
+			err = s.lines.read(g, several)
 		}
 		if err != nil {
 			l.fail(g, "%v", cause(err))
 			return nil
 		}
 	}
-	if wire.Zxid(version) <= view.Version {
-		l.notice(about, "is not later than %s: of no use any more", l.config.DynamicConfigFile)
-		return nil
+	return s
+}
+
+// stored is what a start goes by where a reconfig has changed the membership: what is in force, kept in
+// the data directory, wins over the server lines. Nobody rewrites those.
+func (l *loader) stored(lines *membershipLines) *membershipLines {
+	s := l.readStored(l.config.MembershipFile())
+	if s == nil || s.version <= l.version || s.lines.first == nil {
+		return lines
 	}
-	next, err := zab.NewView(lines.members, lines.groups, lines.weights, wire.Zxid(version))
+	if given := l.view(lines); given != nil {
+		if kept := l.viewOf(s); kept != nil && !kept.Same(given) {
+			l.warn(lines.first, "a reconfig has made another membership of version %x, which counts: %s (remove that file to go by these lines)",
+				s.version, l.config.MembershipFile())
+		}
+	}
+	l.version = s.version
+	return s.lines
+}
+
+// viewOf puts the lines of a stored membership together, nil if they do not fit.
+func (l *loader) viewOf(s *storedView) *zab.View {
+	view, err := zab.NewView(s.lines.members, s.lines.groups, s.lines.weights, wire.Zxid(s.version))
 	if err != nil {
-		l.fail(about, "%v", err)
-		return nil
+		return nil // said where it is used
 	}
-	l.warn(about, "a reconfig to version %x was not finished when the server stopped: to lead, a quorum of both memberships is needed", version)
+	return view
+}
+
+// readNext reads the membership that a reconfig has proposed, and that may not be in force. Who has it
+// needs, to lead, a quorum of it as well. It counts only where it is later than what is in force. Apache's
+// servers keep it beside a dynamic file, ours in the data directory.
+func (l *loader) readNext(view *zab.View) (next *zab.View) {
+	names := []string{l.config.NextMembershipFile()}
+	if l.config.DynamicConfigFile != "" && l.file != "" {
+		names = append(names, l.file+".dynamic"+nextSuffix)
+	}
+	for _, name := range names {
+		s := l.readStored(name)
+		if s == nil {
+			continue
+		}
+		about := &given{where: name, order: len(l.givens)}
+		if wire.Zxid(s.version) <= view.Version {
+			l.notice(about, "version %x is not later than %x, which is in force: of no use any more", s.version, int64(view.Version))
+			continue
+		}
+		v, err := zab.NewView(s.lines.members, s.lines.groups, s.lines.weights, wire.Zxid(s.version))
+		if err != nil {
+			l.fail(about, "%v", err)
+			continue
+		}
+		if next == nil || v.Version > next.Version {
+			next = v
+			l.warn(about, "a reconfig to version %x was not finished when the server stopped: to lead, a quorum of both memberships is needed", s.version)
+		}
+	}
 	return next
 }
+
+const nextSuffix = ".next"

@@ -14,10 +14,10 @@ import (
 // Ensemble is what a server needs to know to be one of several.
 type Ensemble struct {
 	MyID zab.ServerID // a member of View, 1 to 255
-	View *zab.View    // as the files have it; its version is the suffix of the dynamic file's name, or 0
+	View *zab.View    // as the files have it; its version is the suffix of the dynamic file's name, or 0; or as a reconfig has made it
 
-	// LastSeen is what zoo.cfg.dynamic.next says: a later membership that a reconfig of Apache's servers has
-	// proposed, and that may not be in force. Nil where there is none.
+	// LastSeen is a later membership that a reconfig has proposed, and that may not be in force; see
+	// Config.MembershipFile. Nil where there is none.
 	LastSeen *zab.View
 
 	// MayBeEmpty says that an empty data directory is meant, and may vote: somebody wrote db.autocreate=true,
@@ -142,6 +142,7 @@ func (l *loader) readEnsemble() {
 		return
 	}
 	l.lineUnknown = true
+	lines = l.stored(lines)
 	if view := l.view(lines); view != nil {
 		l.decide(lines, view)
 	}

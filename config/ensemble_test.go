@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -154,6 +155,52 @@ func TestNextMembership(t *testing.T) {
 		})
 	}
 }
+
+// TestAKeptMembership: a reconfig was made while this server ran; its zoo.cfg is what it was.
+func TestAKeptMembership(t *testing.T) {
+	const more = "server.1=zoo1:2888:3888:participant\nserver.2=zoo2:2889:3889:participant\nserver.4=zoo4:2888:3888:participant\n"
+	const kept, next = "/d/paddock/membership", "/d/paddock/membership.next"
+	tests := []struct {
+		name  string
+		files map[string]string
+		want  string // version, voters and what is proposed, or part of an error
+		warns int
+	}{
+		{"none", nil, "0x0 [1 2 3] none", 0},
+		{"a later one counts", map[string]string{kept: more + "version=100000007"}, "0x100000007 [1 2 4] none", 1},
+		{"one that says the same counts quietly", map[string]string{kept: threeMembers + "version=100000007"}, "0x100000007 [1 2 3] none", 0},
+		{"one without a version counts for nothing", map[string]string{kept: more}, "0x0 [1 2 3] none", 0},
+		{"a proposed one", map[string]string{next: more + "version=100000007"}, "0x0 [1 2 3] 0x100000007", 1},
+		{"a proposed one behind one that is in force", map[string]string{kept: threeMembers + "version=5", next: more + "version=6"}, "0x5 [1 2 3] 0x6", 1},
+		{"a proposed one that is in force by now", map[string]string{kept: more + "version=6", next: more + "version=6"}, "0x6 [1 2 4] none", 2},
+		{"one in which this server is none", map[string]string{kept: strings.ReplaceAll(more, "server.1=zoo1", "server.9=zoo9") + "version=6"},
+			"/d/myid: there is no line server.1 (there are 2, 4, 9)", 1},
+		{"one that cannot be read", map[string]string{kept: "server.1=zoo1\nversion=6"}, kept + ":1: server.1", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			files := map[string]string{"zoo.cfg": threeServers, "/d/myid": "1"}
+			maps.Copy(files, tt.files)
+			c, warnings, err := Load(Options{Args: []string{"zoo.cfg"}, ReadFile: readFrom(files)})
+			var got string
+			if err != nil {
+				got = err.Error()
+			} else {
+				got = fmt.Sprint(c.Ensemble.View.Version, " ", c.Ensemble.View.Voters(), " ")
+				if c.Ensemble.LastSeen == nil {
+					got += "none"
+				} else {
+					got += c.Ensemble.LastSeen.Version.String()
+				}
+			}
+			if !strings.Contains(got, tt.want) || len(warnings) != tt.warns {
+				t.Errorf("got %s with %v, want %s with %d warnings", got, warnings, tt.want, tt.warns)
+			}
+		})
+	}
+}
+
+const threeMembers = "server.1=zoo1:2888:3888:participant\nserver.2=zoo2:2889:3889:participant\nserver.3=[fd00:0:0:0:0:0:0:3]:2888:3888:participant\n"
 
 // TestWhoMayBeEmpty: Apache looks for the marker beside the log.
 func TestWhoMayBeEmpty(t *testing.T) {

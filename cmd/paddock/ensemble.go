@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -30,6 +31,7 @@ func ensembleConfig(cfg *config.Config) *server.Ensemble {
 		MaxPacketBytes:  maxPacketBytes(cfg),
 		ClosedToClients: !e.LeaderServes,
 		MayBeEmpty:      e.MayBeEmpty,
+		OnView:          func(v *zab.View, agreed bool) error { return keepView(cfg, v, agreed) },
 	}
 }
 
@@ -45,6 +47,46 @@ func bindRetries(e *config.Ensemble) int {
 // adds to it, and never less than the server's default, which leaves room for multis.
 func maxPacketBytes(cfg *config.Config) int {
 	return max(16<<20, cfg.JuteMaxBuffer+cfg.JuteExtraSize)
+}
+
+// keepView writes a membership that a reconfig has made where the next start looks for it. What is
+// proposed is of no use any more when something as late is in force.
+func keepView(cfg *config.Config, v *zab.View, agreed bool) error {
+	if !agreed {
+		return replaceFile(cfg.NextMembershipFile(), v.Text())
+	}
+	if err := replaceFile(cfg.MembershipFile(), v.Text()); err != nil {
+		return err
+	}
+	if err := os.Remove(cfg.NextMembershipFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// replaceFile writes a file as a whole or not at all, durably.
+func replaceFile(name string, contents []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".tmp-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(contents)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // useMarker removes the marker initialize when the server has noted it: what it allows, it allows once.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"paddock/config"
+	"paddock/zab"
 )
 
 // member writes the files of one of three servers and an observer, and returns the path of its zoo.cfg.
@@ -137,5 +138,51 @@ func TestTheLineThatSaysThatAMemberIsUp(t *testing.T) {
 	}
 	if cfg.Ensemble.QuorumCnxnTimeout != 15*time.Second {
 		t.Errorf("time for a greeting: %v, want syncLimit", cfg.Ensemble.QuorumCnxnTimeout)
+	}
+}
+
+// TestAMembershipIsKeptForTheNextStart: proposed first, then in force.
+func TestAMembershipIsKeptForTheNextStart(t *testing.T) {
+	name, dir := member(t, "1", "")
+	cfg := load(t, name)
+	view := func(version string) *zab.View {
+		v, err := zab.ParseView([]byte("server.1=zoo1:2888:3888:participant\nserver.5=zoo5:2888:3888:participant\n" +
+			"server.6=zoo6:2888:3888:participant\nversion=" + version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if err := keepView(cfg, view("100000001"), false); err == nil {
+		t.Error("a directory that is not there is no error")
+	}
+	if err := os.Mkdir(filepath.Join(dir, "paddock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		version      string
+		agreed       bool
+		inForce, new string
+	}{
+		{"100000001", false, "0x0", "0x100000001"},
+		{"100000001", true, "0x100000001", "none"},
+		{"100000002", false, "0x100000001", "0x100000002"},
+		{"100000003", true, "0x100000003", "none"},
+	} {
+		if err := keepView(cfg, view(step.version), step.agreed); err != nil {
+			t.Fatal(err)
+		}
+		e := load(t, name).Ensemble
+		next := "none"
+		if e.LastSeen != nil {
+			next = e.LastSeen.Version.String()
+		}
+		if got := e.View.Version.String(); got != step.inForce || next != step.new {
+			t.Errorf("after %s (%v): %s and %s, want %s and %s", step.version, step.agreed, got, next, step.inForce, step.new)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "paddock", "*tmp*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
