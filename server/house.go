@@ -190,6 +190,9 @@ func (s *Server) watchDisk() {
 		s.full.Store(true)
 		s.log.Error("the disk is nearly full: writes are refused until there is space, reads go on",
 			"dir", s.logDir(), "freeBytes", free, "needBytes", low, "segmentFits", !noRoom)
+		if s.agree != nil && s.leads() {
+			s.agree.Post(zab.Event{Kind: zab.EventResign}) // somebody else may have room; if not, writes are refused here
+		}
 		s.purge()
 	case full && free >= low+low/4 && !noRoom:
 		s.full.Store(false)
