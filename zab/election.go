@@ -2,6 +2,7 @@ package zab
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -63,6 +64,7 @@ type election struct {
 	votes   ballots      // of this round; ours is among them
 	outside ballots      // of those who have a leader, of any round
 	early   []ballotFrom // what arrived between two elections
+	gone    IDSet        // who does not share what the last election decided, by its last word since then
 	census  census
 
 	resendMS   int64
@@ -199,6 +201,9 @@ func (e *election) take(from ServerID, b ballot, out []Action) []Action {
 	if e.looking && voter {
 		e.census.count(e, from, b)
 	}
+	if !e.looking && voter {
+		e.follow(from, b)
+	}
 	switch heard := voter || e.peer.is(ObserverVoteHeard); {
 	case !e.looking || !heard || !e.peer.voter(b.Leader):
 	case b.state == Looking:
@@ -207,6 +212,41 @@ func (e *election) take(from ServerID, b ballot, out []Action) []Action {
 		out = e.join(from, b, out)
 	}
 	return out
+}
+
+// follow notes whether a voter, by its last word, may still go with what was decided. Who looks in a later
+// round does not, nor who prefers another in this one, nor who has another leader.
+func (e *election) follow(from ServerID, b ballot) {
+	apart := b.Leader != e.current.Leader
+	if b.state == Looking {
+		apart = b.Round > e.current.Round || b.Round == e.current.Round && apart && e.beats(b.Vote, e.current)
+	}
+	if apart {
+		e.gone.Add(from)
+	} else {
+		e.gone.Remove(from)
+	}
+}
+
+// vain says why it is no use to wait until the leader that was decided on is one; "" while it may become one.
+// Only what has been heard since counts, so that is no proof: but who is wrong loses a moment, and who waits
+// loses initLimit.
+func (e *election) vain() string {
+	if e.gone.Has(e.current.Leader) {
+		return fmt.Sprintf("server %d does not lead", e.current.Leader)
+	}
+	e.agreeing.Clear()
+	for _, v := range []*View{e.peer.cfg.View, e.peer.cfg.LastSeen} {
+		for _, id := range v.Voters() {
+			if !e.gone.Has(id) {
+				e.agreeing.Add(id)
+			}
+		}
+	}
+	if !e.quorum(e.agreeing) {
+		return fmt.Sprintf("servers %v do not want server %d to lead", e.gone, e.current.Leader)
+	}
+	return ""
 }
 
 // missed says whether the sender of a vote does not seem to know ours, which beats it. The first vote that
@@ -367,6 +407,7 @@ func (e *election) leads(box *ballots, v Vote) bool {
 func (e *election) decide(v Vote) {
 	e.looking, e.settling = false, false
 	e.current, e.fresh = v, true
+	e.gone.Clear()
 }
 
 // agree returns who has cast a ballot that is the same as b. The set is valid until the next call.

@@ -112,6 +112,10 @@ func (l *leader) step(ev *Event, out []Action) []Action {
 	switch ev.Kind {
 	case EventTick:
 		return l.tick(out)
+	case EventNotification:
+		if why := l.p.election.vain(); l.phase < broadcasting && why != "" {
+			l.p.quit("%s", why)
+		}
 	case EventAccepted:
 		l.accept(ev.Link)
 	case EventPacket:
@@ -233,6 +237,7 @@ func (l *leader) learnerInfo(h *handler, p *wire.Packet, out []Action) []Action 
 	if old := l.handlerOf(h.id); old != nil {
 		out = l.refuse(old, out, "server %d has come again", h.id)
 	}
+	l.p.election.gone.Remove(h.id)
 	h.stage, h.deadline, h.voter = waiting, 0, !h.observer && l.p.voter(h.id)
 	return l.meet(h, uint32(accepted), out)
 }

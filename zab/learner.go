@@ -31,6 +31,7 @@ type learner struct {
 	link   Link // 0: none yet
 	stage  learnerStage
 
+	began     int64
 	connectBy int64 // when connecting has to be over
 	deadline  int64 // of the connecting, or of the next packet
 	redialAt  int64 // 0: a dial is on its way
@@ -61,8 +62,10 @@ const (
 	serving
 )
 
-// redialMS is the pause before a leader that does not listen yet is dialled again.
-const redialMS = 100
+const (
+	redialMS = 100  // pause before a leader that does not listen yet is dialled again
+	dialMS   = 1000 // a dial that fails later than that is the last. Java's servers try five times, 100 ms apart
+)
 
 func newLearner(p *Peer, leader ServerID) *learner { return &learner{p: p, leader: leader} }
 
@@ -71,6 +74,7 @@ func (l *learner) start(out []Action) []Action {
 	if l.p.cfg.ConnectTicks > 0 {
 		ticks = l.p.cfg.ConnectTicks
 	}
+	l.began = l.p.now
 	l.connectBy = l.p.now + ticks*l.p.cfg.TickMS
 	l.deadline = l.connectBy
 	return append(out, Action{Kind: ActionDial, To: l.leader})
@@ -85,10 +89,12 @@ func (l *learner) step(ev *Event, out []Action) []Action {
 		return append(out, Action{Kind: ActionClose, Link: ev.Link})
 	case EventDialed:
 		return l.dialed(ev.Link, out)
-	case EventDialFailed:
-		if l.stage == dialing {
-			l.redialAt = l.p.now + redialMS
+	case EventNotification:
+		if why := l.p.election.vain(); l.stage <= proffered && why != "" {
+			l.p.quit("%s", why)
 		}
+	case EventDialFailed:
+		l.dialFailed()
 	case EventPacket:
 		if ev.Link == l.link {
 			return l.packet(&ev.Packet, out)
@@ -158,6 +164,18 @@ func (l *learner) busy() bool {
 		return true
 	}
 	return false
+}
+
+// dialFailed tries again, for as long as the leader may need to find out that it was elected. Nobody tells us
+// that it is gone.
+func (l *learner) dialFailed() {
+	switch {
+	case l.stage != dialing:
+	case l.p.now-l.began >= dialMS:
+		l.p.quit("server %d cannot be reached", l.leader)
+	default:
+		l.redialAt = l.p.now + redialMS
+	}
 }
 
 // lost ends the role, unless the leader has said nothing yet: it may be about to find out that it was

@@ -21,6 +21,8 @@ type Report struct {
 	Epochs  int    // that had a leader
 	Crashes int
 	Virtual time.Duration
+	Vacant  time.Duration // in which nobody led, while things broke
+	Settled time.Duration // from then on until all were one ensemble
 	Marks   [numMarks]int
 	Err     error // the promise that was broken
 	Trace   []string
@@ -32,7 +34,8 @@ func Run(seed uint64, o Options) Report {
 	w.run()
 	r := Report{
 		Seed: seed, Hash: w.hash, Txns: w.ghost.chosen.n, Epochs: len(w.ghost.led), Crashes: w.crashes,
-		Virtual: time.Duration(w.now) * time.Microsecond, Marks: w.marks, Err: w.failure,
+		Virtual: time.Duration(w.now) * time.Microsecond, Vacant: time.Duration(w.vacant) * time.Microsecond,
+		Settled: time.Duration(w.now-w.calmAt) * time.Microsecond, Marks: w.marks, Err: w.failure,
 	}
 	if r.Err != nil {
 		r.Trace = append(w.tail(), w.states())

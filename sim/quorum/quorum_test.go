@@ -41,7 +41,7 @@ func TestSeeds(t *testing.T) {
 		firstSeed, n = seed, 1
 	}
 	var txns, epochs, crashes int
-	var virtual time.Duration
+	var virtual, vacant, settled time.Duration
 	var marks [numMarks]int
 	began := time.Now()
 	for seed := firstSeed; seed < firstSeed+n; seed++ {
@@ -55,12 +55,14 @@ func TestSeeds(t *testing.T) {
 			}
 		}
 		txns, epochs, crashes, virtual = txns+r.Txns, epochs+r.Epochs, crashes+r.Crashes, virtual+r.Virtual
+		vacant, settled = vacant+r.Vacant, settled+r.Settled
 		for m, c := range r.Marks {
 			marks[m] += c
 		}
 	}
 	t.Logf("seeds %d to %d: %d transactions, %d leaders, %d crashes, %.2f virtual hours, %.0f times as fast as time",
 		firstSeed, firstSeed+n-1, txns, epochs, crashes, virtual.Hours(), virtual.Seconds()/time.Since(began).Seconds())
+	t.Logf("nobody led for %.1f %% of the time; without faults an ensemble took %v", 100*vacant.Seconds()/(virtual-settled).Seconds(), (settled / time.Duration(n)).Round(time.Millisecond))
 	t.Log(table(marks))
 	for m, c := range marks {
 		if c == 0 && n >= fixedSeeds {

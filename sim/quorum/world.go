@@ -18,7 +18,9 @@ type world struct {
 	now    int64 // µs of virtual time
 	events events
 	ties   uint64
-	calm   bool // nothing breaks any more
+	calm   bool  // nothing breaks any more
+	calmAt int64 // since then
+	vacant int64 // for how long nobody led, before
 
 	view    *zab.View
 	servers []*server // by id
@@ -169,6 +171,9 @@ func (w *world) run() {
 func (w *world) until(t int64, done func() bool) bool {
 	for w.failure == nil && len(w.events) > 0 && w.events[0].at <= t {
 		e := heap.Pop(&w.events).(event)
+		if !w.calm && e.at > w.now && w.leading() == nil {
+			w.vacant += e.at - w.now
+		}
 		w.now = max(w.now, e.at)
 		e.f()
 		if done() {
@@ -193,7 +198,7 @@ func (w *world) settle() {
 		return
 	}
 	w.say(nil, "calm")
-	w.calm = true
+	w.calm, w.calmAt = true, w.now
 	w.heal()
 	w.reviveQuorum()
 	limit := w.now + w.bound()
