@@ -13,6 +13,7 @@ import (
 // do does one action.
 func (r *Runner) do(a *zab.Action) {
 	r.worked = r.worked || forStore(a.Kind)
+	r.changed = r.changed || forPeople(a.Kind)
 	switch a.Kind {
 	case zab.ActionNotify:
 		if !r.leaving {
@@ -92,6 +93,15 @@ func forStore(k zab.ActionKind) bool {
 		return false
 	}
 	return true
+}
+
+// forPeople says whether an action begins or ends something that the status shows.
+func forPeople(k zab.ActionKind) bool {
+	switch k {
+	case zab.ActionLead, zab.ActionServe, zab.ActionRest, zab.ActionTrust, zab.ActionView:
+		return true
+	}
+	return false
 }
 
 // queued notes that a link has something to write, or cuts it: its queue was full.

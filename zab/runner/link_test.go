@@ -582,6 +582,21 @@ func TestOnlyTheLastDialCounts(t *testing.T) {
 	}
 }
 
+func TestADialEndsWithTheRoleThatWantedIt(t *testing.T) {
+	r, _ := newBench(t, func(c *Config) {
+		c.Dial = func(ctx context.Context, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	})
+	r.dial(2)
+	r.rest("a test")
+	m := next(t, r)[0]
+	if m.ev.Kind != zab.EventDialFailed || !errors.Is(m.err, context.Canceled) || m.dial == r.dials {
+		t.Errorf("event %d, %v, dial %d of %d: want one that was cancelled and does not count", m.ev.Kind, m.err, m.dial, r.dials)
+	}
+}
+
 func TestAPacketIsNotSentBeforeWhatItNeedsIsDurable(t *testing.T) {
 	for name, a := range map[string]zab.Action{
 		"the log":   {Kind: zab.ActionSend, After: 5},

@@ -112,6 +112,7 @@ type Runner struct {
 	fault   error // why, if not by Close
 	leaving bool  // no notification leaves any more
 	state   zab.State
+	changed bool // something that people should not have to wait for
 
 	links  map[zab.Link]*link // that the machine knows
 	parked []parked           // that wait for us to become their leader
@@ -355,8 +356,11 @@ func (r *Runner) step(ev zab.Event) {
 		r.do(&r.actions[i])
 	}
 	if s := r.peer.State(); s != r.state {
-		r.state = s
+		r.state, r.changed = s, true
 		r.log.Info("role", "state", s.String(), "leader", int64(r.peer.Vote().Leader), "zxid", r.peer.History().Last().String())
+	}
+	if r.changed {
+		r.changed = false
 		r.publish()
 	}
 }

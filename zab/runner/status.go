@@ -10,7 +10,8 @@ import (
 	"paddock/zab"
 )
 
-// Status is what an operator may want to know. It is not older than a tick, while the runner lives.
+// Status is what an operator may want to know. While the runner lives it is not older than a tick, and than
+// the last change of role.
 type Status struct {
 	State     zab.State
 	Trust     zab.Trust    // in what the disk had; while there is none this server has no vote
