@@ -41,10 +41,11 @@ type member struct {
 	who      map[string]*auth.Identities
 	arriving *arrival
 
-	view   atomic.Pointer[zab.View] // that is in force
-	port   atomic.Pointer[transport.Election]
-	recent recent
-	touch  touches
+	view     atomic.Pointer[zab.View] // that is in force
+	port     atomic.Pointer[transport.Election]
+	recent   recent
+	touch    touches
+	measures measures
 
 	// Of the clock's goroutine.
 	gatheredMS int64 // when the sessions heard of were gathered last
@@ -83,6 +84,7 @@ func (m *member) Propose(zxid wire.Zxid) {
 	ws := m.s.pipe.madeUpTo(zxid)
 	for _, w := range ws { // before the log's owner has them
 		m.recent.appendBatch(w.txns)
+		m.measures.proposed(w.txns)
 	}
 	m.s.pipe.propose(len(ws))
 }
@@ -196,6 +198,7 @@ func (m *member) takeRole(kind roleKind, epoch uint32) {
 	s.renewals.clear()
 	m.touch.clear()
 	s.cutClients()
+	m.measures.role(kind, s.clock.now())
 }
 
 // Request implements runner.Store.
@@ -252,6 +255,7 @@ func (m *member) Touched(dst []byte) []byte { return m.touch.take(dst) }
 
 // Revalidate implements runner.Store.
 func (m *member) Revalidate(link zab.Link, q wire.RevalidateRequest) bool {
+	m.measures.count(&m.measures.revalidated)
 	sess := m.s.table.Lookup(q.SessionID)
 	if sess == nil || !sess.Renew(q.TimeOut, m.s.clock.sessionMS()) {
 		return false

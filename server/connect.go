@@ -83,6 +83,7 @@ func (l *loop) take(c *znet.Conn, k *client, sess *session.Session, timeout int3
 func (l *loop) revalidate(c *znet.Conn, epoch uint32, id int64, timeout int32) {
 	c.Pause()
 	c.Handshaken()
+	l.s.member.measures.count(&l.s.member.measures.renewed)
 	l.s.renewals.add(id, renewal{l: l, conn: c.ID(), timeout: timeout})
 	if !l.s.agree.Revalidate(epoch, wire.RevalidateRequest{SessionID: id, TimeOut: timeout}) {
 		c.Cut()

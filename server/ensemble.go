@@ -151,6 +151,7 @@ const finalizeMS = 10
 func newMember(s *Server) *member {
 	m := &member{s: s, recent: recent{window: wal.NewWindow(s.wal.Last(), recentBytes, recentTxns)}}
 	m.view.Store(s.cfg.Ensemble.View)
+	m.measures.since = s.started
 	return m
 }
 

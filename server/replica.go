@@ -25,6 +25,7 @@ const viewPause = 50 * time.Millisecond
 // OpenSnapshot implements runner.Store. The stream is spooled to a file: a learner that is slow to read costs
 // disk, not memory.
 func (m *member) OpenSnapshot(link zab.Link) {
+	m.measures.count(&m.measures.snapshots)
 	if m.s.driven {
 		m.s.callSoon(func(t *tree.Tree) {
 			view, err := t.OpenView()

@@ -237,6 +237,7 @@ func (s *Server) begin(term uint64, serve bool) {
 	s.resetSessions()
 	s.showConfig()
 	if s.pipe.open(term, func() { s.serving.Store(serve) }) {
+		s.member.measures.begun(s.clock.now())
 		s.log.Info("serves", "clients", serve, "zxid", s.tree.Load().Applied().String(), "sessions", s.table.Len())
 	}
 }
@@ -317,6 +318,12 @@ func (r *syncRoom) remove(token uint64) *waiting {
 		}
 	}
 	return nil
+}
+
+func (r *syncRoom) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.all)
 }
 
 func (r *syncRoom) clear() {
