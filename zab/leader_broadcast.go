@@ -1,6 +1,7 @@
 package zab
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -11,14 +12,17 @@ import (
 // Broadcast: proposals go out in ranges, acks come in, and what a quorum has on its disks is committed, in
 // order. Beside that: who is still there, and syncs.
 
-// lastCounter is the last that an epoch proposes. The next would run into the bits of the epoch.
+// lastCounter is the last that an epoch proposes. The next but one would run into the bits of the epoch.
 const lastCounter = math.MaxUint32 - 1
+
+// lastCounter returns the last counter of our epochs.
+func (l *leader) lastCounter() int64 { return cmp.Or(l.p.cfg.LastCounter, lastCounter) }
 
 // propose sends what our sequencer has made, up to z. Our own log gets it without us.
 func (l *leader) propose(z wire.Zxid, out []Action) []Action {
 	h := &l.p.history
 	from := h.Last()
-	if l.phase != broadcasting || z.Epoch() != int64(l.epoch) || z <= from || z.Counter() > lastCounter {
+	if l.phase != broadcasting || z.Epoch() != int64(l.epoch) || z <= from || z.Counter() > l.lastCounter() {
 		panic(fmt.Sprintf("zab: proposals up to %v after %v, leading epoch %d", z, from, l.epoch))
 	}
 	for next := max(from+1, l.at(1)); next <= z; next++ {
@@ -31,7 +35,7 @@ func (l *leader) propose(z wire.Zxid, out []Action) []Action {
 		}
 	}
 	out = l.advance(out) // alone, our own log may have it already
-	if z.Counter() == lastCounter {
+	if z.Counter() == l.lastCounter() {
 		l.p.quit("epoch %d is used up", l.epoch)
 	}
 	return out

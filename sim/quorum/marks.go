@@ -19,6 +19,7 @@ const (
 	markSnap
 	markSnapBehindPurge
 	markPurgedUnderWay
+	markRollover
 	markHoleInLog
 	markHoleFilled
 	markNewEnsemble
@@ -77,6 +78,7 @@ var markNames = [numMarks]string{
 	markSnap:                         "SNAP",
 	markSnapBehindPurge:              "SNAP to a learner behind a purged log",
 	markPurgedUnderWay:               "purge of what is about to be sent",
+	markRollover:                     "last counter of an epoch",
 	markHoleInLog:                    "hole in a log",
 	markHoleFilled:                   "server without trust in its disk gets a snapshot",
 	markNewEnsemble:                  "server trusts its empty disk, for nobody has a history",

@@ -30,7 +30,7 @@ var Mutants = []Mutant{
 	{defects: []zab.Defect{zab.EpochUnsynced}, Breaks: "Z12", Seeds: 20},
 	{defects: []zab.Defect{zab.CountsItselfEarly}, Breaks: "Z11", Seeds: 20},
 	{defects: []zab.Defect{zab.VoterCountedTwice}, Breaks: "Z10 Z11", Seeds: 20},
-	{defects: []zab.Defect{zab.ObserverCounted}, Breaks: "Z10 Z11", Seeds: 20},
+	{defects: []zab.Defect{zab.ObserverCounted}, Breaks: "Z10 Z11 Z15", Seeds: 20},
 	{defects: []zab.Defect{zab.CommitsOutOfOrder}, Breaks: "Z7 Z13", Seeds: 20},
 	{defects: []zab.Defect{zab.ServesEarly}, Breaks: "Z10", Seeds: 20},
 	{defects: []zab.Defect{zab.DiffForTrunc}, Breaks: "Z7 I-10", Seeds: 50},
@@ -61,9 +61,10 @@ func deposed(p *plan) {
 
 // snapshots makes frequent: learners that force one, and crashes while they install it.
 func snapshots(p *plan) {
-	p.voters, p.observers, p.strangers, p.window, p.holes, p.midJob, p.crashEvery = 3, 0, 0, 300, 0.5, 0.15, 2*second
+	p.voters, p.observers, p.strangers, p.window, p.holes, p.midJob, p.crashEvery = 3, 0, 0, 300, 0.5, 0.15, second
 	p.downLength, p.sync, p.writeGap, p.writes, p.burst, p.splitLog, p.purges = 2*second, 5*ms, 10*ms, 3000, 3, 0.5, 0
 	p.damages, p.blank, p.length, p.anywhere = 0, false, 300*second, 1
+	p.partEvery, p.last, p.high = 0, 0, false
 }
 
 // purging makes frequent: logs that begin behind what a learner has.

@@ -18,6 +18,8 @@ type plan struct {
 	tickMS, initTicks, syncTicks, finalizeMS int64
 	beat                                     int64 // between two ticks of a machine
 
+	last    int64  // counter of an epoch; 0 is what it really is
+	high    bool   // the counters of the beginning are the last of their epoch
 	history int    // transactions that everybody has at the beginning
 	epoch   uint32 // theirs
 	window  int    // of a restarted server: how much of its log it has at hand
@@ -109,6 +111,10 @@ func newPlan(d dice) plan {
 	if d.chance(0.2) {
 		p.holes = 0.1 * d.Float64()
 	}
+	if d.chance(0.15) {
+		p.last = int64(d.log(30, 300)) // enough for the last writes of the second phase
+	}
+	p.high = p.epoch > 0 && d.chance(0.2)
 	p.blank = p.epoch == 0 && d.chance(0.5)
 	if d.chance(0.3) {
 		p.damages = 0.5 * d.Float64()

@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"cmp"
 	"fmt"
 
 	"paddock/wire"
@@ -92,7 +93,7 @@ func (s *server) start() {
 	w.say(s, "starts: log to %#x, committed %#x, current epoch %d", int64(img.log.zxid), int64(img.committed.zxid), int64(img.epochs.Current))
 	s.peer = zab.NewPeer(zab.Config{
 		ID: s.id, View: w.view, Seed: w.dice.Uint64(), TickMS: w.plan.tickMS, InitTicks: w.plan.initTicks,
-		SyncTicks: w.plan.syncTicks, FinalizeMS: w.plan.finalizeMS, Defects: w.defects(),
+		SyncTicks: w.plan.syncTicks, FinalizeMS: w.plan.finalizeMS, LastCounter: w.plan.last, Defects: w.defects(),
 	}, r)
 	s.tick()
 }
@@ -231,7 +232,14 @@ func (s *server) tell(at *txn) {
 
 // propose makes transactions of values and tells the machine, as a sequencer does.
 func (s *server) propose(values ...uint64) {
+	last := cmp.Or(s.w.plan.last, 0xfffffffe)
 	for _, v := range values {
+		if s.next.Counter() > last {
+			break // the role ends with what was proposed
+		}
+		if s.next.Counter() == last {
+			s.w.hit(markRollover)
+		}
 		t := s.w.forest.extend(s.end, s.next, v)
 		s.w.ghost.proposes(s, t)
 		s.next++

@@ -118,15 +118,23 @@ func (w *world) build() {
 	w.view = view
 	start := w.forest.root
 	epochs := zab.Epochs{Accepted: w.plan.epoch, Current: w.plan.epoch}
+	before := 0
+	if w.plan.high {
+		before = 0xfffffffe - w.plan.history
+	}
 	for i := range w.plan.history {
-		start = w.forest.extend(start, zxid(w.plan.epoch, i+1), uint64(i+1)<<32)
+		start = w.forest.extend(start, zxid(w.plan.epoch, before+i+1), uint64(i+1)<<32)
+	}
+	floor := w.forest.root
+	if w.plan.high {
+		floor = start.at(1) // what is before it was purged
 	}
 	w.ghost.init(w, start, w.plan.epoch)
 	for i := range n + w.plan.strangers {
 		s := &server{w: w, id: zab.ServerID(i + 1), voter: view.Voter(zab.ServerID(i + 1)), member: view.Member(zab.ServerID(i+1)) != nil}
 		s.claims = map[claim]bool{}
 		s.heard = make([]int64, n+w.plan.strangers+1)
-		s.disk = disk{s: s, image: image{log: start, floor: w.forest.root, committed: start, epochs: epochs}}
+		s.disk = disk{s: s, image: image{log: start, floor: floor, committed: start, epochs: epochs}}
 		if w.plan.blank {
 			s.disk.image.trust = zab.Empty
 		}
