@@ -153,7 +153,7 @@ func (m *Member) Start() error {
 	if err != nil {
 		return err
 	}
-	p, err := startProcess(cmd, m.String(), m.log(), m.host)
+	p, err := startProcess(cmd, m.String(), m.Log(), m.host)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,8 @@ func (m *Member) Start() error {
 	return nil
 }
 
-func (m *Member) log() string { return filepath.Join(m.Dir, "server.log") }
+// Log returns the file with everything that the servers in this place have printed.
+func (m *Member) Log() string { return filepath.Join(m.Dir, "server.log") }
 
 // String names the member: "2(J)".
 func (m *Member) String() string { return fmt.Sprintf("%d(%v)", m.ID, m.Kind) }
@@ -323,6 +324,18 @@ func (e *Ensemble) AwaitLeader() (leader *Member, err error) {
 	return leader, err
 }
 
+// AwaitSameZxid waits until all that run have applied the same. Nobody may write meanwhile.
+func (e *Ensemble) AwaitSameZxid() error {
+	return e.await("all are at one zxid", func() bool {
+		all := map[int64]bool{}
+		for _, m := range e.Running() {
+			_, zxid := m.Srvr()
+			all[zxid] = true
+		}
+		return len(all) == 1
+	})
+}
+
 // await asks again and again. A server that ends meanwhile ends the wait: nobody restarts it.
 func (e *Ensemble) await(what string, is func() bool) error {
 	running := e.Running()
@@ -359,7 +372,7 @@ func (e *Ensemble) Report() string {
 	var b strings.Builder
 	for _, m := range e.Members {
 		role, zxid := m.Srvr()
-		fmt.Fprintf(&b, "--- server %v at %s: role %q, zxid %#x, running %v; the end of %s:\n%s\n", m, m.Addr, role, zxid, m.Running(), m.log(), fileTail(m.log()))
+		fmt.Fprintf(&b, "--- server %v at %s: role %q, zxid %#x, running %v; the end of %s:\n%s\n", m, m.Addr, role, zxid, m.Running(), m.Log(), fileTail(m.Log()))
 	}
 	return b.String()
 }

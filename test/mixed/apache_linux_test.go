@@ -29,17 +29,17 @@ type apache struct {
 	exited chan struct{}
 }
 
-// ensemble is which server has which addresses: 1 to 3, on this host.
-type ensemble struct {
+// trio is which server has which addresses: 1 to 3, on this host.
+type trio struct {
 	members []zab.Member
 	view    *zab.View
 	clients map[zab.ServerID]string
 }
 
-func newEnsemble(t *testing.T) *ensemble {
+func newTrio(t *testing.T) *trio {
 	t.Helper()
 	free := freePorts(t, 9)
-	e := &ensemble{clients: map[zab.ServerID]string{}}
+	e := &trio{clients: map[zab.ServerID]string{}}
 	for i := range 3 {
 		id := zab.ServerID(i + 1)
 		e.members = append(e.members, zab.Member{ID: id, Peers: []zab.PeerAddr{{Host: "127.0.0.1", QuorumPort: free[3*i], ElectionPort: free[3*i+1]}}})
@@ -67,7 +67,7 @@ func freePorts(t *testing.T, n int) []int {
 }
 
 // start starts one of Apache's servers in a new directory; it does not wait for it.
-func (e *ensemble) start(t *testing.T, id zab.ServerID) *apache {
+func (e *trio) start(t *testing.T, id zab.ServerID) *apache {
 	t.Helper()
 	if _, err := exec.LookPath("java"); err != nil {
 		t.Skip("nothing was tested: ", err)
@@ -101,7 +101,7 @@ func (e *ensemble) start(t *testing.T, id zab.ServerID) *apache {
 	return a
 }
 
-func (e *ensemble) config() string {
+func (e *trio) config() string {
 	var b strings.Builder
 	for i := range e.members {
 		fmt.Fprintf(&b, "server.%d=%s\n", e.members[i].ID, e.members[i].AppendText(nil))
@@ -129,8 +129,8 @@ func (a *apache) mode() string {
 	return ""
 }
 
-// leader waits until one of these servers leads and the others follow, and returns it first.
-func leader(t *testing.T, servers ...*apache) []*apache {
+// awaitLeader waits until one of these servers leads and the others follow, and returns it first.
+func awaitLeader(t *testing.T, servers ...*apache) []*apache {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		var leads, follows []*apache

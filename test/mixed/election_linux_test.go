@@ -31,7 +31,7 @@ type heard struct {
 	note wire.Notification
 }
 
-func newVoter(t *testing.T, e *ensemble, id zab.ServerID) *voter {
+func newVoter(t *testing.T, e *trio, id zab.ServerID) *voter {
 	t.Helper()
 	v := &voter{t: t, id: id, view: e.view, began: time.Now(), heard: make(chan heard, 1000), last: map[zab.ServerID]wire.Notification{}}
 	port, err := transport.Listen(t.Context(), transport.Config{
@@ -121,14 +121,14 @@ func (v *voter) says(id zab.ServerID, state zab.State, leader zab.ServerID) func
 func TestOurVoteAmongApachesServers(t *testing.T) {
 	for _, id := range []zab.ServerID{1, 3} {
 		t.Run(fmt.Sprint("we are ", id), func(t *testing.T) {
-			e := newEnsemble(t)
+			e := newTrio(t)
 			var servers []*apache
 			for _, m := range e.members {
 				if m.ID != id {
 					servers = append(servers, e.start(t, m.ID))
 				}
 			}
-			servers = leader(t, servers...)
+			servers = awaitLeader(t, servers...)
 			first, second := servers[0].id, servers[1].id
 
 			v := newVoter(t, e, id)
