@@ -134,7 +134,7 @@ func (c *client) call(o *Op, op int32, body harness.Bytes) (harness.Reply, error
 		o.Client, o.Session, o.Call = c.id, c.ID, c.load.clock.Add(1)
 	}
 	member := c.load.ensemble.Members[c.At]
-	o.Server, o.Exact = member.String(), !member.Kind.Apache()
+	o.Server, o.Exact = member.String(), !member.Kind().Apache()
 	r, err := c.Call(op, body)
 	if o.Return = c.load.clock.Add(1); err != nil {
 		o.Return = forever

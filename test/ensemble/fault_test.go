@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(harness.OwnNetwork(m.Run)) }
 
 // settings of the tests: a short tick, so that a server that is cut off notices soon.
-var settings = harness.Settings{"tickTime": "400", "syncLimit": "5", "initLimit": "25", "snapCount": "2000"}
+var settings = harness.Settings{"tickTime": "400", "syncLimit": "3", "initLimit": "25", "snapCount": "2000"}
 
 // kinds is which servers to take: PADDOCK_ENSEMBLE_KINDS, three of ours without it.
 func kinds() string { return cmp.Or(os.Getenv("PADDOCK_ENSEMBLE_KINDS"), "GGG") }
@@ -78,7 +78,7 @@ func faults(t *testing.T, seed uint64, long bool) {
 		t.Fatal(err)
 	}
 	defer load.Stop()
-	n := &Nemesis{Ensemble: e, Load: load, Rand: rand.New(rand.NewPCG(seed, 0)), Longest: 3500 * time.Millisecond, Log: t.Logf}
+	n := &Nemesis{Ensemble: e, Load: load, Rand: rand.New(rand.NewPCG(seed, 0)), Longest: 3200 * time.Millisecond, Log: t.Logf}
 	if long {
 		n.Longest = 8 * time.Second
 	}

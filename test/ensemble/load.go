@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -341,7 +342,7 @@ func (l *Load) histories(r *Result) {
 	}
 	writes := []OpKind{OpCreate, OpSet, OpSwap, OpDelete, OpLastRead}
 	r.Verdict = linearizable(ops, append(writes, OpSyncRead)...)
-	if r.Verdict.Illegal > 0 && l.anyApache() {
+	if r.Verdict.Illegal > 0 && slices.ContainsFunc(ops, ofApache) {
 		r.StaleSyncs = r.Verdict.Illegal
 		r.Verdict = linearizable(ops, writes...)
 	}
@@ -350,11 +351,5 @@ func (l *Load) histories(r *Result) {
 	}
 }
 
-func (l *Load) anyApache() bool {
-	for _, m := range l.ensemble.Members {
-		if m.Kind.Apache() {
-			return true
-		}
-	}
-	return false
-}
+// ofApache reports whether one of Apache's servers has answered.
+func ofApache(o Op) bool { return o.Server != "" && !o.Exact }

@@ -14,7 +14,7 @@ import (
 type Fault struct {
 	Name string
 	Cuts bool // it needs a network that can be cut
-	// Begin does it to a victim; undo ends it. Both are given the members in an order that chance has made.
+	// Begin does it to a victim, or with it as the first of several; undo ends it.
 	Begin func(e *harness.Ensemble, victim *harness.Member) (undo func() error, err error)
 	// Leader: the victim is whoever leads at that moment, if anybody does.
 	Leader bool
@@ -24,6 +24,8 @@ type Fault struct {
 var Faults = []Fault{
 	{Name: "kill -9 the leader", Leader: true, Begin: kill},
 	{Name: "kill -9 a server", Begin: kill},
+	{Name: "kill -9 all servers", Begin: killAll},
+	{Name: "kill -9 a server while another is paused", Begin: killAndPause},
 	{Name: "stop the leader", Leader: true, Begin: stop},
 	{Name: "stop a server", Begin: stop},
 	{Name: "pause the leader", Leader: true, Begin: pause},
@@ -41,6 +43,25 @@ var Faults = []Fault{
 func kill(_ *harness.Ensemble, m *harness.Member) (func() error, error) {
 	m.Kill()
 	return m.Start, nil
+}
+
+func killAll(e *harness.Ensemble, _ *harness.Member) (func() error, error) {
+	for _, m := range e.Members {
+		m.Kill()
+	}
+	return func() (err error) {
+		for _, m := range e.Members {
+			err = errors.Join(err, m.Start())
+		}
+		return err
+	}, nil
+}
+
+// killAndPause leaves no quorum of three.
+func killAndPause(e *harness.Ensemble, m *harness.Member) (func() error, error) {
+	m.Kill()
+	o := others(e, m)[0]
+	return func() error { return errors.Join(o.Continue(), m.Start()) }, o.Pause()
 }
 
 func stop(_ *harness.Ensemble, m *harness.Member) (func() error, error) {

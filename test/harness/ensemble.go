@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -37,12 +38,12 @@ type Ensemble struct {
 // whether, changes.
 type Member struct {
 	ID       int
-	Kind     Kind
 	Observer bool
 	Addr     string // of its client port
 	Dir      string
 
-	*process // nil until it is started for the first time
+	*process               // nil until it is started for the first time
+	kind     atomic.Uint32 // clients ask while somebody replaces
 	ensemble *Ensemble
 	host     *Host
 	ports    [3]int // quorum, election, client
@@ -78,7 +79,7 @@ func NewEnsemble(c EnsembleConfig) (*Ensemble, error) {
 	}
 	for i, letter := range c.Kinds {
 		m := &Member{ID: i + 1, ensemble: e, Observer: letter >= 'a', Dir: filepath.Join(dir, fmt.Sprint(i+1))}
-		m.Kind = Kind(strings.ToUpper(string(letter))[0])
+		m.kind.Store(uint32(strings.ToUpper(string(letter))[0]))
 		e.Members = append(e.Members, m)
 		if err := errors.Join(m.place(), m.Wipe()); err != nil {
 			e.Close()
@@ -149,7 +150,7 @@ func (m *Member) Start() error {
 	if err != nil {
 		return err
 	}
-	cmd, err := m.Kind.command(file, m.ensemble.Config.JVM, properties)
+	cmd, err := m.Kind().command(file, m.ensemble.Config.JVM, properties)
 	if err != nil {
 		return err
 	}
@@ -164,8 +165,11 @@ func (m *Member) Start() error {
 // Log returns the file with everything that the servers in this place have printed.
 func (m *Member) Log() string { return filepath.Join(m.Dir, "server.log") }
 
+// Kind returns which program runs there.
+func (m *Member) Kind() Kind { return Kind(m.kind.Load()) }
+
 // String names the member: "2(J)".
-func (m *Member) String() string { return fmt.Sprintf("%d(%v)", m.ID, m.Kind) }
+func (m *Member) String() string { return fmt.Sprintf("%d(%v)", m.ID, m.Kind()) }
 
 // Running reports whether there is a process that is not paused.
 func (m *Member) Running() bool { return m.process != nil && m.Alive() && !m.paused }
@@ -192,7 +196,7 @@ func (m *Member) Wipe() error {
 // Replace puts a server of another kind in the place of a member that does not run: the same id and
 // addresses, and an empty directory.
 func (m *Member) Replace(k Kind) error {
-	m.Kind = k
+	m.kind.Store(uint32(k))
 	return m.Wipe()
 }
 

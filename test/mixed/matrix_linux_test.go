@@ -119,7 +119,7 @@ func equal(t *testing.T, e *harness.Ensemble) {
 		n := all["zk_digest_mismatches_count"]
 		switch {
 		case n == "0":
-		case m.Kind == harness.KindApache38: // 3.8.0 does so among its like too, after a few kills
+		case m.Kind() == harness.KindApache38: // 3.8.0 does so among its like too, after a few kills
 			t.Logf("%v counts %s digest mismatches", m, n)
 		default:
 			t.Errorf("%v: %s digest mismatches", m, n)
@@ -171,10 +171,10 @@ func TestEachKindLeads(t *testing.T) {
 			l := load(t, e)
 			led := map[harness.Kind]bool{}
 			for _, m := range e.Members {
-				if led[m.Kind] || m.Observer {
+				if led[m.Kind()] || m.Observer {
 					continue
 				}
-				led[m.Kind] = true
+				led[m.Kind()] = true
 				lead(t, e, l, m)
 				must(t, l.LeaveMortal())
 				l.NextGeneration()
@@ -344,7 +344,7 @@ func (s *syncing) goOn() {
 func (s *syncing) back(want string) {
 	s.t.Helper()
 	leader := s.e.Leader()
-	if leader == nil || leader.Kind != s.e.Members[0].Kind {
+	if leader == nil || leader.Kind() != s.e.Members[0].Kind() {
 		s.t.Fatalf("%v leads, want one of the others\n%s", leader, s.e.Report())
 	}
 	before, err := leader.Monitor()
@@ -389,7 +389,7 @@ func (s *syncing) trunc() {
 	committed := s.leaveTail()
 	s.back("zk_diff_count") // which counts TRUNC too
 	s.tailGone(committed)
-	if b, err := os.ReadFile(s.x.Log()); s.x.Kind.Apache() && !strings.Contains(string(b), "Truncating log") {
+	if b, err := os.ReadFile(s.x.Log()); s.x.Kind().Apache() && !strings.Contains(string(b), "Truncating log") {
 		s.t.Errorf("%v has not truncated its log: nothing was tested (%v)", s.x, err)
 	}
 }
@@ -468,7 +468,7 @@ func (s *syncing) lead() {
 func (s *syncing) hadTail(committed int64) bool {
 	b, err := os.ReadFile(s.x.Log())
 	must(s.t, err)
-	if s.x.Kind.Apache() {
+	if s.x.Kind().Apache() {
 		return true
 	}
 	return strings.Contains(string(b), fmt.Sprintf(" last=%#x ", committed+tail))
