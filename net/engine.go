@@ -213,11 +213,17 @@ func (e *Engine) Stop() error {
 	e.mu.Unlock()
 	close(e.stop)
 	e.ticker.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	err := e.eng.Stop(ctx)
-	if rerr := <-e.done; err == nil {
-		err = rerr
+	// gnet would look every 500 ms whether it has ended. It is only asked to: e.done says when it has.
+	asked, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := e.eng.Stop(asked); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("net: stop: %w", err)
+	}
+	var err error
+	select {
+	case err = <-e.done:
+	case <-time.After(stopLimit):
+		return fmt.Errorf("net: stop: the loops did not end within %v", stopLimit)
 	}
 	e.closeBells()
 	if err != nil {
@@ -225,6 +231,9 @@ func (e *Engine) Stop() error {
 	}
 	return nil
 }
+
+// stopLimit is how long loops may take to end.
+const stopLimit = 10 * time.Second
 
 func (e *Engine) closeBells() {
 	for _, l := range e.loops {
