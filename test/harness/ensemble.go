@@ -32,6 +32,7 @@ type Ensemble struct {
 	Dir     string
 
 	keep bool
+	had  map[Kind]bool
 }
 
 // Member is one place in an ensemble: an id, addresses, and a directory. Which program runs there, and
@@ -67,7 +68,7 @@ func NewEnsemble(c EnsembleConfig) (*Ensemble, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Ensemble{Config: c, Dir: dir}
+	e := &Ensemble{Config: c, Dir: dir, had: map[Kind]bool{}}
 	if e.Config.JVM == nil {
 		e.Config.JVM = jvmOptions
 	}
@@ -79,7 +80,7 @@ func NewEnsemble(c EnsembleConfig) (*Ensemble, error) {
 	}
 	for i, letter := range c.Kinds {
 		m := &Member{ID: i + 1, ensemble: e, Observer: letter >= 'a', Dir: filepath.Join(dir, fmt.Sprint(i+1))}
-		m.kind.Store(uint32(strings.ToUpper(string(letter))[0]))
+		m.is(Kind(strings.ToUpper(string(letter))[0]))
 		e.Members = append(e.Members, m)
 		if err := errors.Join(m.place(), m.Wipe()); err != nil {
 			e.Close()
@@ -168,6 +169,14 @@ func (m *Member) Log() string { return filepath.Join(m.Dir, "server.log") }
 // Kind returns which program runs there.
 func (m *Member) Kind() Kind { return Kind(m.kind.Load()) }
 
+func (m *Member) is(k Kind) {
+	m.kind.Store(uint32(k))
+	m.ensemble.had[k] = true
+}
+
+// Had reports whether a server of this kind is in the ensemble or was.
+func (e *Ensemble) Had(k Kind) bool { return e.had[k] }
+
 // String names the member: "2(J)".
 func (m *Member) String() string { return fmt.Sprintf("%d(%v)", m.ID, m.Kind()) }
 
@@ -196,7 +205,7 @@ func (m *Member) Wipe() error {
 // Replace puts a server of another kind in the place of a member that does not run: the same id and
 // addresses, and an empty directory.
 func (m *Member) Replace(k Kind) error {
-	m.kind.Store(uint32(k))
+	m.is(k)
 	return m.Wipe()
 }
 
