@@ -32,6 +32,11 @@
 // that is right, is left out wherever histories are compared (trust.go). It becomes as good as all others
 // with a snapshot of a leader that the others have made, or when nobody has a history.
 //
+// # Configurations
+//
+// Who belongs to the ensemble may change with a transaction (Config.Reconfig, reconfig.go). A learner obeys,
+// a new leader completes what it finds proposed, and until then every quorum is one of both configurations.
+//
 // # What is in the tree
 //
 // Only what is committed. What is logged and not yet known to be committed waits beside it with the

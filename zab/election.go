@@ -93,7 +93,7 @@ func (e *election) init(p *Peer) {
 // does not trust its disk.
 func (e *election) own() Vote {
 	p := e.peer
-	if !p.cfg.View.Voter(p.cfg.ID) {
+	if !p.view.Voter(p.cfg.ID) {
 		return Vote{nobody, nobody, e.round, nobody}
 	}
 	last := p.history.Last()
@@ -236,7 +236,7 @@ func (e *election) vain() string {
 		return fmt.Sprintf("server %d does not lead", e.current.Leader)
 	}
 	e.agreeing.Clear()
-	for _, v := range []*View{e.peer.cfg.View, e.peer.cfg.LastSeen} {
+	for _, v := range []*View{e.peer.view, e.peer.lastSeen} {
 		for _, id := range v.Voters() {
 			if !e.gone.Has(id) {
 				e.agreeing.Add(id)
@@ -300,7 +300,7 @@ func (e *election) hear(from ServerID, b ballot, out []Action) []Action {
 // beats is the order of votes, and that a server of weight 0 never leads.
 func (e *election) beats(v, o Vote) bool {
 	switch {
-	case e.peer.cfg.View.Weight(v.Leader) == 0:
+	case e.peer.view.Weight(v.Leader) == 0:
 		return false
 	case e.peer.is(ShorterWins) && v.PeerEpoch == o.PeerEpoch && v.Zxid != o.Zxid:
 		return v.Zxid < o.Zxid
@@ -325,13 +325,13 @@ func (e *election) send(out []Action) []Action {
 	p := e.peer
 	e.resendAt = p.now + e.resendMS
 	note := e.note(e.proposal)
-	for _, id := range p.cfg.View.Voters() {
+	for _, id := range p.view.Voters() {
 		if id != p.cfg.ID {
 			out = append(out, Action{Kind: ActionNotify, To: id, Note: note})
 		}
 	}
-	for _, id := range p.cfg.LastSeen.Voters() {
-		if id != p.cfg.ID && !p.cfg.View.Voter(id) {
+	for _, id := range p.lastSeen.Voters() {
+		if id != p.cfg.ID && !p.view.Voter(id) {
 			out = append(out, Action{Kind: ActionNotify, To: id, Note: note})
 		}
 	}
@@ -341,7 +341,7 @@ func (e *election) send(out []Action) []Action {
 func (e *election) note(v Vote) wire.Notification {
 	return wire.Notification{
 		State: int32(e.peer.state), Leader: int64(v.Leader), Zxid: v.Zxid, Round: v.Round, PeerEpoch: v.PeerEpoch,
-		Version: wire.NotificationVersion, Config: e.peer.cfg.View.Text(),
+		Version: wire.NotificationVersion, Config: e.peer.view.Text(),
 	}
 }
 
@@ -362,7 +362,7 @@ func (e *election) settle() {
 
 // all says whether every voter is in the set.
 func (e *election) all(set IDSet) bool {
-	for _, v := range []*View{e.peer.cfg.View, e.peer.cfg.LastSeen} {
+	for _, v := range []*View{e.peer.view, e.peer.lastSeen} {
 		for _, id := range v.Voters() {
 			if !set.Has(id) {
 				return false
@@ -423,7 +423,7 @@ func (e *election) agree(box *ballots, b ballot) IDSet {
 
 func (e *election) quorum(set IDSet) bool {
 	if e.peer.is(ObserverVoteHeard) {
-		return set.Len() > len(e.peer.cfg.View.Voters())/2
+		return set.Len() > len(e.peer.view.Voters())/2
 	}
 	return e.peer.quorum(&set)
 }

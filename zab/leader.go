@@ -229,8 +229,8 @@ func (l *leader) learnerInfo(h *handler, p *wire.Packet, out []Action) []Action 
 		return l.refuse(h, out, "it has our own id, %d", h.id)
 	case info.ProtocolVersion < wire.ProtocolVersion:
 		return l.refuse(h, out, "protocol version %#x: older than ZAB 1.0", info.ProtocolVersion)
-	case info.ConfigVersion > l.p.cfg.View.Version:
-		return l.refuse(h, out, "server %d knows configuration %v, and we only %v", h.id, info.ConfigVersion, l.p.cfg.View.Version)
+	case info.ConfigVersion > l.p.view.Version:
+		return l.refuse(h, out, "server %d knows configuration %v, and we only %v", h.id, info.ConfigVersion, l.p.view.Version)
 	case accepted >= math.MaxInt32:
 		return l.refuse(h, out, "server %d has accepted epoch %d, after which there is none", h.id, accepted)
 	}
@@ -279,7 +279,7 @@ func (l *leader) add(set *IDSet, h *handler) {
 
 // addAnother counts somebody who has not been heard of: a defect.
 func (l *leader) addAnother(set *IDSet) {
-	for _, id := range l.p.cfg.View.Voters() {
+	for _, id := range l.p.view.Voters() {
 		if set.Add(id) {
 			return
 		}
@@ -381,6 +381,10 @@ func (l *leader) agree(out []Action) []Action {
 		return out
 	}
 	l.wait(synchronizing)
+	if l.p.view.Version == 0 && l.p.lastSeen.Version == 0 {
+		// The first configuration that is agreed on takes precedence over those of servers that come later.
+		out = l.p.proposeView(l.p.view.WithVersion(l.at(0)), out)
+	}
 	out = l.p.save(Epochs{Accepted: l.epoch, Current: l.epoch}, out)
 	for _, h := range l.handlers {
 		if h.stage == agreed {

@@ -98,7 +98,7 @@ func (l *leader) fill(h *handler, from wire.Zxid, out []Action) []Action {
 	h.stage, h.deadline, h.forwarding = filling, l.p.now+l.initLimit(), true
 	return append(out, Action{
 		Kind: ActionSend, Link: h.link,
-		Packet: wire.Packet{Type: wire.PacketNewLeader, Zxid: l.at(0), Data: l.p.cfg.LastSeen.Text()},
+		Packet: wire.Packet{Type: wire.PacketNewLeader, Zxid: l.at(0), Data: l.p.lastSeen.Text()},
 	})
 }
 
@@ -138,6 +138,10 @@ func (l *leader) establish(out []Action) []Action {
 	l.phase, l.deadline = broadcasting, 0
 	p.election.established(l.epoch)
 	out = p.commit(p.history.Last(), out)
+	if out, _ = p.activate(p.lastSeen, noLeader, out); !p.view.Voter(p.cfg.ID) {
+		p.quit("configuration %v is in force, and it has no vote there", p.view.Version)
+		return out
+	}
 	out = append(out, Action{Kind: ActionLead, Epoch: l.epoch})
 	for _, h := range l.handlers {
 		if h.stage == caughtUp {

@@ -115,6 +115,11 @@ func spell(a *Action) string {
 		return fmt.Sprintf("touch of %d", a.Link)
 	case ActionRevalidate:
 		return fmt.Sprintf("revalidate of %d", a.Link)
+	case ActionView:
+		if a.Proposed {
+			return "view " + short(a.View.Version) + " proposed"
+		}
+		return "view " + short(a.View.Version)
 	case ActionSynced:
 		return fmt.Sprintf("synced %d", a.Token)
 	}

@@ -42,6 +42,7 @@ type learner struct {
 	committed wire.Zxid     // up to where the leader says that it is
 	settle    wire.Zxid     // up to where the log has to be durable before NEWLEADER is acknowledged
 	acked     wire.Zxid     // the last proposal that we acknowledged
+	config    *View         // of NEWLEADER, in force with UPTODATE; nil: none
 	held      []wire.Packet // came while the disk was busy with what is before them
 }
 
@@ -217,7 +218,7 @@ func (l *learner) dialed(link Link, out []Action) []Action {
 	l.link, l.stage = link, introduced
 	l.wait()
 	info := wire.LearnerInfo{
-		ServerID: int64(l.p.cfg.ID), ProtocolVersion: wire.ProtocolVersion, ConfigVersion: l.p.cfg.View.Version,
+		ServerID: int64(l.p.cfg.ID), ProtocolVersion: wire.ProtocolVersion, ConfigVersion: l.p.view.Version,
 	}
 	typ := wire.PacketFollowerInfo
 	if l.p.state == Observing {
@@ -394,7 +395,7 @@ func (l *learner) take(p *wire.Packet, out []Action) []Action {
 		if r := wire.NewReader(p.Data); q.Decode(&r) != nil {
 			return l.refuse(p, out)
 		}
-		return l.commit(p.Zxid, out)
+		return l.activate(p.Zxid, ServerID(q.Leader), l.commit(p.Zxid, out))
 	case wire.PacketInform:
 		return l.inform(p, p.Data, out)
 	case wire.PacketInformAndActivate:
@@ -402,7 +403,7 @@ func (l *learner) take(p *wire.Packet, out []Action) []Action {
 		if r := wire.NewReader(p.Data); q.Decode(&r) != nil {
 			return l.refuse(p, out)
 		}
-		return l.inform(p, q.Txn, out)
+		return l.activate(p.Zxid, ServerID(q.Leader), l.inform(p, q.Txn, out))
 	case wire.PacketNewLeader:
 		return l.newLeader(p, out)
 	case wire.PacketUpToDate:
@@ -438,7 +439,8 @@ func (l *learner) answer(p *wire.Packet, out []Action) []Action {
 func (l *learner) propose(p *wire.Packet, txn []byte, out []Action) []Action {
 	h, z := l.tail(), p.Zxid
 	var head wire.TxnHeader
-	switch r := wire.NewReader(txn); {
+	r := wire.NewReader(txn)
+	switch {
 	case head.Decode(&r) != nil || head.Zxid != z:
 		return l.refuse(p, out)
 	case l.shown(z):
@@ -456,6 +458,29 @@ func (l *learner) propose(p *wire.Packet, txn []byte, out []Action) []Action {
 	if l.p.is(AckUnsynced) && l.stage == serving {
 		out = l.ack(out)
 	}
+	return l.p.viewIn(&head, r, out)
+}
+
+// activate brings the configuration of a transaction that was committed into force. One that was seen before
+// the last start is the last seen still, for its store has kept it.
+func (l *learner) activate(z wire.Zxid, appointed ServerID, out []Action) []Action {
+	if v := l.p.lastSeen; l.p.over == "" && v.Version == z {
+		return l.change(v, appointed, out)
+	}
+	return out
+}
+
+// change brings a configuration into force. The role ends where it is another one then, or the leader is, and
+// the one that was appointed is followed without an election.
+func (l *learner) change(v *View, appointed ServerID, out []Action) []Action {
+	out, major := l.p.activate(v, appointed, out)
+	if !major {
+		return out
+	}
+	if appointed != noLeader {
+		l.p.appoint(appointed, v.Version)
+	}
+	l.p.quit("configuration %v makes it another role, or another leader", v.Version)
 	return out
 }
 
@@ -497,11 +522,14 @@ func (l *learner) inform(p *wire.Packet, txn []byte, out []Action) []Action {
 }
 
 // newLeader hears that the leader's history is complete. It is ours, and acknowledged, when it is on our
-// disk, and the epoch behind it (B-01, B-02). Its data is the configuration, which is read from where
-// reconfigurations are.
+// disk, and the epoch behind it (B-01, B-02). Its data is the configuration that the leader has seen last.
 func (l *learner) newLeader(p *wire.Packet, out []Action) []Action {
 	if l.stage != replaying || p.Zxid != epochZxid(l.epoch) {
 		return l.refuse(p, out)
+	}
+	if v, err := ParseView(p.Data); err == nil && l.p.cfg.Reconfig && len(p.Data) > 0 {
+		l.config = v
+		out = l.p.proposeView(v, out)
 	}
 	l.stage, l.settle, l.acked = settling, l.tail().Last(), l.committed
 	if l.snap {
@@ -597,6 +625,11 @@ func (l *learner) upToDate(p *wire.Packet, out []Action) []Action {
 	l.p.election.established(l.epoch)
 	out = l.p.commit(l.committed, out)
 	out = l.send(wire.Packet{Type: wire.PacketAck, Zxid: epochZxid(l.epoch)}, l.settle, l.adopted(), out)
+	if l.config != nil {
+		if out = l.change(l.config, noLeader, out); l.p.over != "" {
+			return out
+		}
+	}
 	out = append(out, Action{Kind: ActionServe, Link: l.link, Epoch: l.epoch})
 	return l.ack(out)
 }

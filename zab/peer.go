@@ -13,6 +13,12 @@ type Peer struct {
 	now  int64 // of the event being stepped
 	rand uint64
 
+	view     *View // in force
+	lastSeen *View // proposed, perhaps; view where none is
+	// appointed leads by a configuration, not by an election.
+	appointed    Vote
+	hasAppointed bool
+
 	state   State
 	history History   // what is, or is being, logged
 	durable wire.Zxid // up to where it is on the disk
@@ -45,7 +51,7 @@ func NewPeer(cfg Config, r Recovered) *Peer {
 		cfg.LastSeen = cfg.View
 	}
 	p := &Peer{
-		cfg: cfg, rand: cfg.Seed, state: Looking, history: r.History, durable: r.History.Last(),
+		cfg: cfg, view: cfg.View, lastSeen: cfg.LastSeen, rand: cfg.Seed, state: Looking, history: r.History, durable: r.History.Last(),
 		committed: r.Committed, epochs: r.Epochs, saving: r.Epochs, draining: true,
 	}
 	p.unfit = r.unfit()
@@ -107,6 +113,7 @@ func (p *Peer) Step(ev Event, out []Action) []Action {
 	case EventPurged:
 		p.purge(ev.Zxid)
 	case EventNotification:
+		out = p.gossip(&ev, out)
 		out = p.election.receive(&ev, out)
 	}
 	switch p.state {
@@ -134,7 +141,12 @@ func (p *Peer) look(ev *Event, out []Action) []Action {
 			return out
 		}
 		p.draining = false
-		out = p.election.start(out)
+		if p.hasAppointed {
+			p.hasAppointed = false
+			p.election.decide(p.appointed)
+		} else {
+			out = p.election.start(out)
+		}
 	} else if ev.Kind == EventTick {
 		out = p.election.tick(out)
 	}
@@ -150,7 +162,7 @@ func (p *Peer) take(v Vote, out []Action) []Action {
 	case v.Leader == p.cfg.ID:
 		p.state, p.leader = Leading, newLeader(p)
 		return p.leader.start(out)
-	case p.cfg.View.Voter(p.cfg.ID):
+	case p.view.Voter(p.cfg.ID):
 		p.state = Following
 	default:
 		p.state = Observing
@@ -238,10 +250,10 @@ func (p *Peer) commit(z wire.Zxid, out []Action) []Action {
 }
 
 // quorum says whether a set is a quorum of every configuration that counts.
-func (p *Peer) quorum(set *IDSet) bool { return Quorums(*set, p.cfg.View, p.cfg.LastSeen) }
+func (p *Peer) quorum(set *IDSet) bool { return Quorums(*set, p.view, p.lastSeen) }
 
 // voter says whether a server has a vote in any of them.
-func (p *Peer) voter(id ServerID) bool { return p.cfg.View.Voter(id) || p.cfg.LastSeen.Voter(id) }
+func (p *Peer) voter(id ServerID) bool { return p.view.Voter(id) || p.lastSeen.Voter(id) }
 
 // draw returns a number below n, from the seed (splitmix64).
 func (p *Peer) draw(n int64) int64 {

@@ -45,7 +45,7 @@ func (c *census) look(e *election) {
 // found says whether the ensemble is new: nobody has a history, and it is right that we have none either.
 func (e *election) found() bool {
 	p := e.peer
-	return e.looking && p.trust == Empty && p.cfg.View.Voter(p.cfg.ID) && e.census.all && p.now-e.census.since >= newEnsembleMS
+	return e.looking && p.trust == Empty && p.view.Voter(p.cfg.ID) && e.census.all && p.now-e.census.since >= newEnsembleMS
 }
 
 // begin begins a new ensemble: from here on we are a server with an empty history.

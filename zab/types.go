@@ -32,6 +32,8 @@ type Config struct {
 	// SnapForTrunc sends a SNAP to a learner that is ahead of us, where ZooKeeper's leaders send TRUNC: its
 	// servers keep snapshots of what TRUNC drops (ZOOKEEPER-1549).
 	SnapForTrunc bool
+	// Reconfig: configurations may change, as transactions (reconfigEnabled).
+	Reconfig bool
 	// LastCounter is the last transaction that a leader proposes in its epoch; 0 is 0xfffffffe, as Java has
 	// it. A simulator makes it small.
 	LastCounter int64

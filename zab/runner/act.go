@@ -75,9 +75,7 @@ func (r *Runner) do(a *zab.Action) {
 	case zab.ActionTrust:
 		r.trust()
 	case zab.ActionView:
-		if v, ok := r.store.(Viewer); ok {
-			v.NewView(a.View, !a.Proposed)
-		}
+		r.newView(a)
 	case zab.ActionFatal:
 		r.fatal(errors.New(a.Text))
 	default:
@@ -263,6 +261,17 @@ func (r *Runner) rest(why string) {
 	r.stopDial()
 	r.log.Info("looks for a leader", "why", why)
 	r.store.Rest(why)
+}
+
+// newView tells the store of a configuration, and goes by it.
+func (r *Runner) newView(a *zab.Action) {
+	r.log.Info("configuration", "version", a.View.Version.String(), "proposed", a.Proposed, "servers", a.View.Len())
+	if v, ok := r.store.(Viewer); ok {
+		v.NewView(a.View, !a.Proposed)
+	}
+	if !a.Proposed {
+		r.relisten()
+	}
 }
 
 // trust tells the store that it is right to be empty.

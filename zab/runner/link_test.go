@@ -582,6 +582,33 @@ func TestOnlyTheLastDialCounts(t *testing.T) {
 	}
 }
 
+// An observer does not listen. When it gets a vote it may have to lead.
+func TestWhoGetsAVoteListens(t *testing.T) {
+	r, _ := newBench(t, nil)
+	port := freePorts(t, 1)[0]
+	view, err := zab.NewView([]zab.Member{{ID: r.cfg.Peer.ID, Peers: []zab.PeerAddr{{Host: "127.0.0.1", QuorumPort: port, ElectionPort: port + 1}}}}, nil, nil, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.peer = zab.NewPeer(zab.Config{ID: r.cfg.Peer.ID, View: view}, zab.Recovered{})
+	before := len(r.bound)
+	r.newView(&zab.Action{Kind: zab.ActionView, View: view})
+	r.newView(&zab.Action{Kind: zab.ActionView, View: view}) // once
+	if len(r.bound) != before+1 {
+		t.Fatalf("%d addresses are bound, want one more than %d", len(r.bound), before)
+	}
+	for began := time.Now(); ; time.Sleep(time.Millisecond) { // a goroutine of its own binds it
+		conn, err := net.Dial("tcp", r.bound[before])
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Since(began) > 10*time.Second {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestADialEndsWithTheRoleThatWantedIt(t *testing.T) {
 	r, _ := newBench(t, func(c *Config) {
 		c.Dial = func(ctx context.Context, _ string) (net.Conn, error) {

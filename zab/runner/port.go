@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,6 +25,7 @@ func (r *Runner) listen(ctx context.Context) error {
 			return fmt.Errorf("runner: quorum port: %w", err)
 		}
 		r.listeners = append(r.listeners, l)
+		r.bound = append(r.bound, addr)
 	}
 	for _, l := range r.listeners {
 		r.tasks.Add(1)
@@ -34,7 +36,7 @@ func (r *Runner) listen(ctx context.Context) error {
 
 // ownAddresses returns what to bind, each once.
 func (r *Runner) ownAddresses() []string {
-	me := r.cfg.Peer.View.Member(r.cfg.Peer.ID)
+	me := r.peer.View().Member(r.cfg.Peer.ID)
 	if me == nil || me.Role == zab.Observer {
 		return nil
 	}
@@ -50,6 +52,45 @@ func (r *Runner) ownAddresses() []string {
 		}
 	}
 	return addrs
+}
+
+// relisten binds the addresses that a new configuration gives us. What was bound stays: others may still
+// come by the old ones. Where that fails we cannot lead, and say so.
+func (r *Runner) relisten() {
+	var more []string
+	for _, addr := range r.ownAddresses() {
+		if !slices.Contains(r.bound, addr) {
+			more, r.bound = append(more, addr), append(r.bound, addr)
+		}
+	}
+	if len(more) == 0 {
+		return
+	}
+	r.tasks.Add(1)
+	go func() {
+		defer r.tasks.Done()
+		for _, addr := range more {
+			l, err := r.bind(r.ctx, addr)
+			if err != nil {
+				r.log.Error("cannot listen where the new configuration says", "addr", addr, "err", err)
+				continue
+			}
+			r.add(l)
+		}
+	}()
+}
+
+// add accepts at one listener more, unless the runner ends.
+func (r *Runner) add(l net.Listener) {
+	r.openMu.Lock()
+	defer r.openMu.Unlock()
+	if r.closing {
+		l.Close()
+		return
+	}
+	r.listeners = append(r.listeners, l)
+	r.tasks.Add(1)
+	go r.accept(l)
 }
 
 // bind binds one address. A server that was started again may have to wait for what it was before.
@@ -116,12 +157,12 @@ func (r *Runner) dial(to zab.ServerID) {
 	ctx, cancel := context.WithTimeout(r.ctx, time.Duration(r.cfg.DialMS)*time.Millisecond)
 	r.cancelDial = cancel
 	r.dialing = fmt.Sprintf("dial %d", to)
-	id := r.dials
+	id, m := r.dials, r.member(to)
 	r.tasks.Add(1)
 	go func() {
 		defer r.tasks.Done()
 		defer cancel()
-		conn, err := r.connect(ctx, to)
+		conn, err := r.connect(ctx, to, m)
 		ev := zab.Event{Kind: zab.EventDialed}
 		if err != nil {
 			ev.Kind = zab.EventDialFailed
@@ -142,11 +183,15 @@ func (r *Runner) stopDial() {
 	r.dials++
 }
 
-func (r *Runner) connect(ctx context.Context, to zab.ServerID) (net.Conn, error) {
-	m := r.cfg.Peer.View.Member(to)
-	if m == nil {
-		m = r.cfg.Peer.LastSeen.Member(to)
+// member returns what the configurations say of a server; nil is nothing. Views do not change.
+func (r *Runner) member(id zab.ServerID) *zab.Member {
+	if m := r.peer.View().Member(id); m != nil {
+		return m
 	}
+	return r.peer.LastSeen().Member(id)
+}
+
+func (r *Runner) connect(ctx context.Context, to zab.ServerID, m *zab.Member) (net.Conn, error) {
 	if m == nil {
 		return nil, fmt.Errorf("server %d is not in the view", to)
 	}

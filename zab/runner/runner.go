@@ -87,18 +87,18 @@ type Runner struct {
 	started  atomic.Bool
 	done     chan struct{}
 
-	ctx       context.Context // until the end: dials, and pauses
-	cancel    context.CancelFunc
-	tasks     sync.WaitGroup // all goroutines but the loop
-	listeners []net.Listener
+	ctx    context.Context // until the end: dials, and pauses
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup // all goroutines but the loop
 
 	lastLink  atomic.Uint64
 	strangers atomic.Int64             // accepted, and silent so far
 	up        atomic.Pointer[upstream] // nil: we do not serve as a learner
 
-	openMu  sync.Mutex // guards what is open
-	open    map[*link]struct{}
-	closing bool // nothing new is opened
+	openMu    sync.Mutex // guards what is open
+	open      map[*link]struct{}
+	listeners []net.Listener
+	closing   bool // nothing new is opened
 
 	statusMu sync.Mutex // guards status
 	status   Status
@@ -114,6 +114,7 @@ type Runner struct {
 	state   zab.State
 	changed bool // something that people should not have to wait for
 
+	bound  []string           // addresses that we listen at, or try to
 	links  map[zab.Link]*link // that the machine knows
 	parked []parked           // that wait for us to become their leader
 	dirty  []*link            // with something to write since the turn began
@@ -454,12 +455,12 @@ func (r *Runner) end() {
 // closePorts ends the listeners and all links, and lets no new one begin.
 func (r *Runner) closePorts() {
 	r.cancel()
-	for _, l := range r.listeners {
-		l.Close()
-	}
 	r.openMu.Lock()
 	defer r.openMu.Unlock()
 	r.closing = true
+	for _, l := range r.listeners {
+		l.Close()
+	}
 	for l := range r.open { // order-free
 		l.end()
 	}
