@@ -625,8 +625,10 @@ func (l *learner) upToDate(p *wire.Packet, out []Action) []Action {
 	l.p.election.established(l.epoch)
 	out = l.p.commit(l.committed, out)
 	out = l.send(wire.Packet{Type: wire.PacketAck, Zxid: epochZxid(l.epoch)}, l.settle, l.adopted(), out)
-	if l.config != nil {
-		if out = l.change(l.config, noLeader, out); l.p.over != "" {
+	if v := l.config; v != nil && (v.Version <= l.committed || v.Version.Counter() == 0) {
+		// Java's learners do not look: one that comes while a configuration is proposed has it before it is
+		// agreed on, and elects by it alone.
+		if out = l.change(v, noLeader, out); l.p.over != "" {
 			return out
 		}
 	}

@@ -76,6 +76,28 @@ func TestALearnerObeysConfigurations(t *testing.T) {
 	}
 }
 
+// A leader that serves tells each who comes of what it has proposed. It is not agreed on with UPTODATE.
+func TestWhoComesWhileAConfigurationIsProposedWaitsForIt(t *testing.T) {
+	z := zx(2, 1)
+	join := func(more ...Event) *pupil {
+		s := newPupil(t, Recovered{}, reconfiguring)
+		s.do(tellEpoch(2), saved(2, 0), tellDiff(0))
+		s.do(tellReconfig(z, viewText(4, 0, z)))
+		s.do(more...)
+		s.do(tellConfig(2, viewText(4, 0, z)), durable(z), saved(2, 2), tellUpToDate())
+		return s
+	}
+	s := join()
+	if s.p.View().Version != 0 || s.p.LastSeen().Version != z || s.p.State() != Following {
+		t.Fatalf("in force is %v, last seen %v, want nothing new and %v", s.p.View().Version, s.p.LastSeen().Version, z)
+	}
+	s.says(s.do(tellActivate(z, 3)), "commit 2.1", "view 2.1")
+
+	if s = join(tellCommit(z)); s.p.View().Version != z {
+		t.Errorf("in force is %v, want what was committed before UPTODATE", s.p.View().Version)
+	}
+}
+
 func TestWithoutReconfigEachObeysItsOwnFile(t *testing.T) {
 	s := newPupil(t, Recovered{})
 	s.do(tellEpoch(2), saved(2, 0), tellDiff(0))
