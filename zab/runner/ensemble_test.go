@@ -105,6 +105,52 @@ func TestWhoComesLateGetsWhatItMissed(t *testing.T) {
 	})
 }
 
+func TestAnEnsembleOfEmptyDisksBegins(t *testing.T) {
+	e := newEnsemble(t, 3, 1)
+	e.tcp = true
+	for _, m := range e.members {
+		m.store = &memStore{trust: zab.Empty}
+	}
+	e.start()
+	e.leader().write(0, 100)
+	e.agree(100)
+	for id, m := range e.members {
+		m.store.mu.Lock()
+		if m.store.trust != zab.Trusted {
+			t.Errorf("server %d does not trust what it has written", id)
+		}
+		m.store.mu.Unlock()
+	}
+}
+
+// What is left of a damaged log is worth nothing, even where it is more than what the others have.
+func TestADamagedServerGetsASnapshot(t *testing.T) {
+	e := newEnsemble(t, 3, 0)
+	e.start()
+	e.leader().write(0, 100)
+	e.agree(100)
+	damaged := e.leader()
+	damaged.stop()
+	e.leader().write(100, 200)
+	e.agree(200)
+	s := damaged.store
+	s.trust, s.log, s.tree = zab.Damaged, s.log[:10], memTree{}
+	s.durable = s.last()
+	damaged.start()
+	e.leader().write(200, 300)
+	e.agree(300)
+	if s := damaged.store; s.base == 0 || s.trust != zab.Trusted || damaged.runner.Status().Trust != zab.Trusted {
+		t.Errorf("its log begins behind %v with trust %d, want a snapshot and trust", s.base, s.trust)
+	}
+	other := e.leader()
+	if other == damaged {
+		other = e.follower()
+	}
+	other.stop() // it counts again
+	e.leader().write(300, 400)
+	e.agree(400)
+}
+
 func TestSyncsAreAnsweredInOrderOfTheirServers(t *testing.T) {
 	e := newEnsemble(t, 3, 1)
 	e.start()

@@ -31,6 +31,7 @@ type memStore struct {
 	durable   wire.Zxid
 	committed wire.Zxid
 	epochs    zab.Epochs
+	trust     zab.Trust
 	tree      memTree
 
 	received *memTree
@@ -68,7 +69,7 @@ func newMemStore(t testing.TB, from *memStore) *memStore {
 	s.applied, s.work = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
 	if from != nil { // what a crash has left
 		from.mu.Lock()
-		s.base, s.epochs, s.sync, s.fill = from.base, from.epochs, from.sync, from.fill
+		s.base, s.epochs, s.trust, s.sync, s.fill = from.base, from.epochs, from.trust, from.sync, from.fill
 		i := sort.Search(len(from.log), func(i int) bool { return from.log[i].zxid > from.durable })
 		s.log = slices.Clone(from.log[:i])
 		s.tree = memTree{from.tree.zxid, slices.Clone(from.tree.values)}
@@ -91,7 +92,7 @@ func (s *memStore) recovered() zab.Recovered {
 	for _, x := range s.log {
 		h.Append(x.zxid)
 	}
-	return zab.Recovered{History: h, Committed: s.tree.zxid, Epochs: s.epochs}
+	return zab.Recovered{History: h, Committed: s.tree.zxid, Epochs: s.epochs, Trust: s.trust}
 }
 
 // disk does one job after the other.
@@ -232,6 +233,15 @@ func (s *memStore) SaveEpochs(e zab.Epochs) {
 	})
 }
 
+func (s *memStore) Trust() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.log) > 0 {
+		s.fail("trusts a log of %d transactions as an empty one", len(s.log))
+	}
+	s.job(func() { s.trust = zab.Trusted })
+}
+
 func (s *memStore) Truncate(z wire.Zxid) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -333,7 +343,7 @@ func (s *memStore) Install(z wire.Zxid) {
 	s.received, s.kept = nil, nil
 	s.log, s.base, s.buffered = slices.Clone(rest), z, nil
 	s.job(func() {
-		s.durable, s.committed, s.tree = z, z, tree
+		s.durable, s.committed, s.tree, s.trust = z, z, tree, zab.Trusted
 		s.applied.Broadcast()
 		s.r.Post(zab.Event{Kind: zab.EventInstalled, Zxid: z})
 		if len(rest) > 0 {
