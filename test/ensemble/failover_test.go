@@ -21,13 +21,13 @@ type writer struct {
 	acked func(sent, answered time.Time)
 }
 
-// write writes every pace, the first time after begin, but never has two writes outstanding; stop ends
-// it.
+// write writes every pace, the first time after begin, but never has two writes outstanding; one that
+// fails is due again at once. stop ends it.
 func (w *writer) write(begin, pace time.Duration, stop <-chan struct{}) {
 	time.Sleep(begin) // or all would write at the same time, and then for a while nobody
 	ticks := time.NewTicker(pace)
 	defer ticks.Stop()
-	for {
+	for failed := false; ; {
 		if !w.Connected() {
 			if err := w.Connect(stop); errors.Is(err, harness.ErrStopped) {
 				return
@@ -35,14 +35,16 @@ func (w *writer) write(begin, pace time.Duration, stop <-chan struct{}) {
 				continue // expired: the next one is a new session
 			}
 		}
-		select {
-		case <-stop:
-			return
-		case <-ticks.C:
+		if !failed {
+			select {
+			case <-stop:
+				return
+			case <-ticks.C:
+			}
 		}
 		sent := time.Now()
 		r, err := w.Call(opSetData, harness.Bytes{}.Str("/failover").Str("x").Int(-1))
-		if err == nil && r.Err == 0 {
+		if failed = err != nil || r.Err != 0; !failed {
 			w.acked(sent, time.Now())
 		}
 	}
