@@ -41,6 +41,16 @@ func TestWhoWaitsInVainForAQuorumGivesUp(t *testing.T) {
 	}
 }
 
+func TestWhatWasHeardBeforeAnElectionDoesNotCountAfterIt(t *testing.T) {
+	s := newPupil(t, Recovered{})
+	s.left(s.do(word(3, Looking, Vote{3, 0, 78, 0})), "server 3 does not lead")
+	s.connect()
+	s.says(s.do(word(2, Looking, Vote{3, 0, 78, 0})), "") // of another server
+	if s.p.State() != Following {
+		t.Error("it leaves its leader for what that said before it was elected")
+	}
+}
+
 func TestALeaderThatServesDoesNotListenToRumours(t *testing.T) {
 	s := lead(t, lines(3, 0), fresh)
 	s.p.election.decide(Vote{1, 0, 7, 0})

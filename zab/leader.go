@@ -375,16 +375,27 @@ func (l *leader) judge(h *handler, current int32, out []Action) []Action {
 	return l.agree(out)
 }
 
+// configure settles which configuration NEWLEADER tells of. The first that is agreed on takes precedence over
+// those of servers that come later. One that was proposed is completed with the history that it is part of;
+// where it is in none that a quorum of both configurations has brought, nobody has agreed on it.
+func (l *leader) configure(out []Action) []Action {
+	p := l.p
+	switch v := p.lastSeen.Version; {
+	case p.view.Version == 0 && v == 0:
+		return p.proposeView(p.view.WithVersion(l.at(0)), out)
+	case v.Counter() != 0 && v > p.history.Base() && !p.history.Has(v):
+		return p.proposeView(p.view, out)
+	}
+	return out
+}
+
 // agree ends discovery when a quorum has promised to follow us and nobody before us.
 func (l *leader) agree(out []Action) []Action {
 	if !l.p.quorum(&l.promised) {
 		return out
 	}
 	l.wait(synchronizing)
-	if l.p.view.Version == 0 && l.p.lastSeen.Version == 0 {
-		// The first configuration that is agreed on takes precedence over those of servers that come later.
-		out = l.p.proposeView(l.p.view.WithVersion(l.at(0)), out)
-	}
+	out = l.configure(out)
 	out = l.p.save(Epochs{Accepted: l.epoch, Current: l.epoch}, out)
 	for _, h := range l.handlers {
 		if h.stage == agreed {

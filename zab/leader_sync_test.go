@@ -119,15 +119,23 @@ func TestALearnerBehindThePurgedLogGetsASnapshot(t *testing.T) {
 	s.says(s.do(ackEpoch(4, zx(2, 2), -1)), "4: DIFF 2.3", "4: stream (2.2, 2.3]", "4: propose (2.3, 2.4]", "4: NEWLEADER 2.0")
 }
 
-func TestPurgingWhatIsNotCommittedIsABug(t *testing.T) {
-	s := lead(t, lines(3, 0), recovered(historyOf(zx(1, 3), zx(1, 4)), 1))
-	s.do(proposed(zx(2, 2)), durable(zx(2, 2)))
-	defer func() {
-		if recover() == nil {
-			t.Error("it went on")
-		}
-	}()
-	s.do(purged(zx(2, 1)))
+func TestPurgingWhatIsStillNeededIsABug(t *testing.T) {
+	for name, events := range map[string][]Event{
+		"not committed": {durable(zx(2, 2))},
+		"not durable":   {ack(2, zx(2, 2)), ack(3, zx(2, 2))},
+	} {
+		s := lead(t, lines(3, 0), recovered(historyOf(zx(1, 3), zx(1, 4)), 1))
+		s.do(accepted(3), followerInfo(3, 3, 1), ackEpoch(3, zx(1, 4), 1), ack(3, zx(2, 0)), proposed(zx(2, 2)))
+		s.do(events...)
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: it went on", name)
+				}
+			}()
+			s.do(purged(zx(2, 1)))
+		}()
+	}
 }
 
 func TestASnapshotOfWhatIsNotCommittedIsABug(t *testing.T) {

@@ -234,7 +234,9 @@ func (p *Peer) purge(z wire.Zxid) {
 	if z > p.committed || z > p.durable {
 		panic(fmt.Sprintf("zab: purged up to %v, but only %v is committed and %v durable", z, p.committed, p.durable))
 	}
-	p.history.PurgeTo(z)
+	if at, ok := p.history.Floor(z); ok {
+		p.history.PurgeTo(at)
+	}
 }
 
 // commit moves the line up to which our history is committed.

@@ -52,11 +52,12 @@ func TestALearnerObeysConfigurations(t *testing.T) {
 		then      State
 		next      string // what it says when its log is durable
 	}{
-		"another server joins":           {viewText(4, 0, z), 3, "commit 2.1; view 2.1", Following, ""},
-		"we are not in it":               {strings.Replace(viewText(3, 1, z), "server.1=", "server.9=", 1), 3, "commit 2.1; view 2.1", Following, ""},
-		"the leader leaves, and 2 leads": {strings.Replace(viewText(3, 1, z), "server.3=", "server.9=", 1), 2, "commit 2.1; view 2.1; 7: closed; rest", Following, "dial 2"},
-		"the leader leaves, and we lead": {strings.Replace(viewText(3, 1, z), "server.3=", "server.9=", 1), 1, "commit 2.1; view 2.1; 7: closed; rest", Leading, ""},
-		"we become an observer":          {strings.Replace(viewText(3, 1, z), "zoo1:2888:3888:participant", "zoo1:2888:3888:observer", 1), 3, "commit 2.1; view 2.1; 7: closed; rest", Observing, "dial 3"},
+		"another server joins":                   {viewText(4, 0, z), 3, "commit 2.1; view 2.1", Following, ""},
+		"we are not in it":                       {strings.Replace(viewText(3, 1, z), "server.1=", "server.9=", 1), 3, "commit 2.1; view 2.1", Following, ""},
+		"the leader leaves, and 2 leads":         {strings.Replace(viewText(3, 1, z), "server.3=", "server.9=", 1), 2, "commit 2.1; view 2.1; 7: closed; rest", Following, "dial 2"},
+		"the leader leaves, and we lead":         {strings.Replace(viewText(3, 1, z), "server.3=", "server.9=", 1), 1, "commit 2.1; view 2.1; 7: closed; rest", Leading, ""},
+		"the leader moves, and keeps its office": {strings.Replace(viewText(3, 1, z), "zoo3:2888", "zoo7:2888", 1), 3, "commit 2.1; view 2.1", Following, ""},
+		"we become an observer":                  {strings.Replace(viewText(3, 1, z), "zoo1:2888:3888:participant", "zoo1:2888:3888:observer", 1), 3, "commit 2.1; view 2.1; 7: closed; rest", Observing, "dial 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := servingPupil(t)
@@ -71,6 +72,10 @@ func TestALearnerObeysConfigurations(t *testing.T) {
 			}
 			if s.p.State() != c.then || !strings.HasSuffix(got, c.next) {
 				t.Errorf("is %v, said %q, want %v and %q", s.p.State(), got, c.then, c.next)
+			}
+			s.do(Event{Kind: EventResign})
+			if s.p.State() != Looking || !s.p.election.looking {
+				t.Errorf("is %v when that role is over, want an election", s.p.State())
 			}
 		})
 	}
@@ -139,6 +144,26 @@ func TestALeaderTakesBackAConfigurationThatItNeverSaw(t *testing.T) {
 	}
 }
 
+// Nobody is appointed with UPTODATE: who has lost its leader by that, or its role, elects.
+func TestUpToDateMayEndTheRole(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		ends bool
+	}{
+		"another server has joined":    {viewText(4, 0, zx(2, 0)), false},
+		"the leader is not in it":      {strings.Replace(viewText(3, 1, zx(2, 0)), "server.3=", "server.9=", 1), true},
+		"the leader is an observer":    {strings.Replace(viewText(3, 1, zx(2, 0)), "zoo3:2888:3888:participant", "zoo3:2888:3888:observer", 1), true},
+		"the leader is somewhere else": {strings.Replace(viewText(3, 1, zx(2, 0)), "zoo3:2888", "zoo7:2888", 1), true},
+	} {
+		s := newPupil(t, Recovered{}, reconfiguring)
+		s.do(tellEpoch(2), saved(2, 0), tellDiff(0), tellConfig(2, c.text), saved(2, 2))
+		s.p.Step(tellUpToDate(), nil)
+		if ends := s.p.State() == Looking; ends != c.ends || s.p.election.looking != c.ends || s.p.View().Version != zx(2, 0) {
+			t.Errorf("%s: is %v with configuration %v, want that the role ends: %v", name, s.p.State(), s.p.View().Version, c.ends)
+		}
+	}
+}
+
 func TestAVoteBringsALaterConfiguration(t *testing.T) {
 	hear := func(text string, change ...func(*Config)) (*Peer, []Action) {
 		cfg := Config{ID: 1, View: mustView(t, lines(3, 0))}
@@ -163,6 +188,20 @@ func TestAVoteBringsALaterConfiguration(t *testing.T) {
 	if p, _ := hear(viewText(5, 0, zx(1, 7))); p.View().Len() != 3 {
 		t.Error("it was taken without Reconfig")
 	}
+	if p, _ := hear(viewText(3, 0, zx(1, 7)), reconfiguring); p.View().Version != zx(1, 7) || p.election.round != 1 {
+		t.Errorf("the same servers: configuration %v in round %d, want the version and no new election", p.View().Version, p.election.round)
+	}
+	s := servingPupil(t)
+	ev := word(2, Looking, Vote{2, 0, 90, 0})
+	ev.Note.Config = []byte(viewText(5, 0, zx(3, 0)))
+	if s.do(ev); s.p.View().Version != zx(2, 0) {
+		t.Error("it was taken from a vote while a leader is followed")
+	}
+	ev = word(9, Looking, Vote{9, 0, 90, 0})
+	ev.Note.Config = []byte(viewText(5, 0, zx(3, 0)))
+	if s.do(lost(7), ev); s.p.View().Version != zx(2, 0) {
+		t.Error("it was taken from a stranger")
+	}
 }
 
 func TestTheFirstLeaderGivesTheConfigurationAVersion(t *testing.T) {
@@ -174,6 +213,27 @@ func TestTheFirstLeaderGivesTheConfigurationAVersion(t *testing.T) {
 	}
 	s.do(saved(1, 1))
 	s.says(s.do(ack(2, zx(1, 0))), "view 1.0", "lead 1", "2: UPTODATE -1.4294967295")
+}
+
+// The first configuration may have got a version from a leader that came to nothing. It keeps that.
+func TestTheFirstVersionIsCompletedToo(t *testing.T) {
+	s, _ := newScript(t, 1, lines(3, 0), recovered(NewHistory(0), 1), reconfiguring,
+		func(cfg *Config) { cfg.LastSeen = mustView(t, viewText(3, 0, zx(1, 0))) })
+	s.do(accepted(2), followerInfo(2, 2, 1), saved(2, 1))
+	s.says(s.do(ackEpoch(2, 0, 1)), "save 2/2", "2: DIFF 0.0", "2: NEWLEADER 2.0")
+	s.says(s.do(saved(2, 2), ack(2, zx(2, 0))), "view 1.0", "lead 2", "2: UPTODATE -1.4294967295")
+}
+
+// What was proposed and is in nobody's history was never agreed on.
+func TestALeaderDropsAConfigurationThatNobodyHas(t *testing.T) {
+	s, _ := newScript(t, 1, viewText(3, 0, zx(1, 0)), recovered(historyOf(zx(1, 3), zx(1, 4)), 1), reconfiguring,
+		func(cfg *Config) { cfg.LastSeen = mustView(t, viewText(3, 1, zx(1, 5))) })
+	s.do(accepted(2), followerInfo(2, 2, 1), saved(2, 1))
+	s.says(s.do(ackEpoch(2, zx(1, 4), 1)), "view 1.0 proposed", "save 2/2", "2: DIFF 1.4", "2: NEWLEADER 2.0")
+	s.says(s.do(saved(2, 2), ack(2, zx(2, 0))), "commit 1.4", "lead 2", "2: UPTODATE -1.4294967295")
+	if s.p.View().Len() != 3 || s.p.LastSeen() != s.p.View() {
+		t.Errorf("in force are %d servers, last seen %d", s.p.View().Len(), s.p.LastSeen().Len())
+	}
 }
 
 // A configuration that was proposed and perhaps agreed on is completed by the next leader.
