@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run ensemble build test race edge compat differential kill faults sim fuzz bench bench-compare lint vuln ci
+.PHONY: help run ensemble build test race edge compat differential kill faults mixed failover sim fuzz bench bench-compare lint vuln ci
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,20 @@ faults: build ## kill, pause and cut an ensemble under load for FAULTS_FOR, SEED
 FAULTS_FOR ?= 5m
 KINDS ?= GGG
 
-sim: ## the simulator: make sim replays the fixed seeds, SEED=n one (TRACE=1 prints it), SEEDS=n more
-	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m ./sim/...
+mixed: build ## ensembles of Apache's servers and ours: who leads, rolling replacement, DIFF, TRUNC, SNAP (MIXED=full: more)
+	test/apache/get.sh
+	PADDOCK_BIN=$(CURDIR)/bin/paddock PADDOCK_MIXED=$(MIXED) $(GO) test -count=1 -v -timeout 60m ./test/mixed
+MIXED ?= ci
+
+failover: build ## how long nobody writes when the leader ends: ours and Apache's in turn, FAILOVER_ROUNDS of each
+	test/apache/get.sh
+	PADDOCK_BIN=$(CURDIR)/bin/paddock PADDOCK_FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) PADDOCK_FAILOVER_KINDS=GGG,JJJ $(GO) test -count=1 -v -timeout 60m -run TestFailover ./test/ensemble
+FAILOVER_ROUNDS ?= 20
+
+sim: ## the simulator: make sim replays the fixed seeds, SEED=n one (TRACE=1 prints it), SEEDS=n more, QUORUM_SEEDS=n of the agreement alone
+	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m $$($(GO) list ./sim/... | grep -v sim/quorum)
+	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(QUORUM_SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m ./sim/quorum
+QUORUM_SEEDS ?= $(SEEDS)
 
 fuzz: ## every fuzz target for FUZZ_TIME each
 	fuzz/run.sh $(FUZZ_TIME)

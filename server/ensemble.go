@@ -89,7 +89,6 @@ func (m *member) NewView(v *zab.View, agreed bool) {
 	if port := m.port.Load(); port != nil {
 		port.SetViews(committed, proposed)
 	}
-	m.s.log.Info("configuration", "agreed", agreed, "version", v.Version.String(), "view", v.String())
 	keep := m.s.cfg.Ensemble.OnView
 	if keep == nil {
 		return
@@ -124,7 +123,7 @@ func peerConfig(c *Config) zab.Config {
 	return zab.Config{
 		ID: e.ID, View: e.View, LastSeen: e.LastSeen, TickMS: int64(c.TickMS),
 		InitTicks: e.InitTicks, SyncTicks: e.SyncTicks, ConnectTicks: e.ConnectTicks, SnapForTrunc: e.SnapForTrunc,
-		FinalizeMS: finalizeMS,
+		FinalizeMS: finalizeMS, Reconfig: c.ReconfigEnabled,
 	}
 }
 
