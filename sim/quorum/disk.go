@@ -1,6 +1,10 @@
 package quorum
 
-import "paddock/zab"
+import (
+	"slices"
+
+	"paddock/zab"
+)
 
 // image is what a power cut would leave of a disk: a snapshot and a log behind it, as one list, and the
 // record of promises.
@@ -73,6 +77,7 @@ func (d *disk) next() {
 		}
 		d.done(j)
 		d.next()
+		d.saveNext()
 	})
 }
 
@@ -148,8 +153,9 @@ func (d *disk) save(e zab.Epochs) {
 }
 
 func (d *disk) saveNext() {
-	if d.writing || len(d.saving) == 0 {
-		return
+	trusting := slices.ContainsFunc(d.jobs, func(j job) bool { return j.kind == jobTrust })
+	if d.writing || len(d.saving) == 0 || trusting {
+		return // who is trusted for its promises has to be so after a crash
 	}
 	d.writing = true
 	d.takes(func() {
@@ -230,7 +236,7 @@ func (d *disk) crash() {
 			d.apply(j)
 		}
 	}
-	if len(d.saving) > 0 {
+	if d.writing {
 		if w.dice.chance(0.5) {
 			d.saved(d.saving[0])
 		} else {

@@ -87,7 +87,8 @@ type Store interface {
 
 // Truster is a Store that may start without trust in its disk (zab.Recovered.Trust is Empty). Trust says
 // that no server of the ensemble has a history: that ours is empty is right. It is noted on the disk before
-// anything that is asked for later is done.
+// anything that is asked for later is done, SaveEpochs above all: if a quorum could acknowledge a leader and
+// be without trust after a crash, nobody would ever lead it again.
 type Truster interface{ Trust() }
 
 // Viewer is a Store of an ensemble whose members may change. NewView says that a configuration is in force or,
