@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run ensemble build test race edge compat differential kill faults mixed failover sim fuzz bench bench-compare lint vuln ci
+.PHONY: help run ensemble build test race edge compat differential kill faults mixed failover sim soak fuzz bench bench-compare lint vuln ci
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ sim: ## the simulator: make sim replays the fixed seeds, SEED=n one (TRACE=1 pri
 	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m $$($(GO) list ./sim/... | grep -v sim/quorum)
 	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(QUORUM_SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m ./sim/quorum
 QUORUM_SEEDS ?= $(SEEDS)
+
+soak: ## all of these with new seeds, for DURATION (1h, 20m); a line for docs/reliability-ledger.csv
+	scripts/soak.sh $(DURATION)
+DURATION ?= 1h
 
 fuzz: ## every fuzz target for FUZZ_TIME each
 	fuzz/run.sh $(FUZZ_TIME)

@@ -131,9 +131,7 @@ func peerConfig(c *Config) zab.Config {
 func (s *Server) recovered() zab.Recovered {
 	h := zab.NewHistory(s.wal.Base())
 	for _, span := range s.wal.Spans() {
-		for z := span.First; z <= span.Last; z++ {
-			h.Append(z)
-		}
+		h.AppendRun(span.First, span.Last)
 	}
 	e := s.epochs.Epochs()
 	return zab.Recovered{

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// PADDOCK_SIM_SEED=n replays one seed, PADDOCK_SIM_SEEDS=n runs so many, PADDOCK_SIM_TRACE=1 prints every event.
+// PADDOCK_SIM_SEED=n replays one seed, PADDOCK_SIM_SEEDS=n runs so many (from PADDOCK_SIM_FIRST on), PADDOCK_SIM_TRACE=1 prints every event.
 
 func env(t *testing.T, name string, def uint64) uint64 {
 	t.Helper()
@@ -32,7 +32,7 @@ func options(t *testing.T) Options {
 
 // TestSeeds runs the fixed seeds, some of them twice: two runs of a seed are the same event for event.
 func TestSeeds(t *testing.T) {
-	firstSeed, n := uint64(1), env(t, "PADDOCK_SIM_SEEDS", 30)
+	firstSeed, n := env(t, "PADDOCK_SIM_FIRST", 1), env(t, "PADDOCK_SIM_SEEDS", 30)
 	if seed := env(t, "PADDOCK_SIM_SEED", 0); seed != 0 {
 		firstSeed, n = seed, 1
 	}

@@ -56,6 +56,15 @@ func (h *History) Append(z wire.Zxid) {
 	h.runs = append(h.runs, run{z, z})
 }
 
+// AppendRun is Append for all of one epoch from first to last.
+func (h *History) AppendRun(first, last wire.Zxid) {
+	h.Append(first)
+	if last < first || last.Epoch() != first.Epoch() {
+		panic(fmt.Sprintf("zab: a run from %v to %v", first, last))
+	}
+	h.runs[len(h.runs)-1].last = last
+}
+
 // Has says whether the history contains z; it knows nothing of what is before its base, which itself
 // counts.
 func (h *History) Has(z wire.Zxid) bool {

@@ -171,3 +171,15 @@ func lookUp(t *rapid.T, h *History, list []wire.Zxid, z wire.Zxid) {
 		t.Fatalf("%v: Next(%v) = %v, want %v", h, z, next, list[i])
 	}
 }
+
+func TestARunIsAppendedAsItsZxidsAre(t *testing.T) {
+	one, all := NewHistory(zx(1, 2)), NewHistory(zx(1, 2))
+	one.AppendRun(zx(1, 3), zx(1, 7))
+	one.AppendRun(zx(2, 1), zx(2, 1))
+	for _, x := range []wire.Zxid{zx(1, 3), zx(1, 4), zx(1, 5), zx(1, 6), zx(1, 7), zx(2, 1)} {
+		all.Append(x)
+	}
+	if one.String() != all.String() {
+		t.Errorf("got %v, want %v", &one, &all)
+	}
+}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// PADDOCK_SIM_SEED=n replays one seed, PADDOCK_SIM_SEEDS=n runs so many, PADDOCK_SIM_TRACE=1 prints every event.
+// PADDOCK_SIM_SEED=n replays one seed, PADDOCK_SIM_SEEDS=n runs so many (from PADDOCK_SIM_FIRST on), PADDOCK_SIM_TRACE=1 prints every event.
 
 func env(t *testing.T, name string, def uint64) uint64 {
 	t.Helper()
@@ -36,7 +36,7 @@ const fixedSeeds = 100
 // TestSeeds runs the fixed seeds, some of them twice: two runs of a seed are the same event for event.
 // All rare branches have to be seen.
 func TestSeeds(t *testing.T) {
-	firstSeed, n := uint64(1), env(t, "PADDOCK_SIM_SEEDS", fixedSeeds)
+	firstSeed, n := env(t, "PADDOCK_SIM_FIRST", 1), env(t, "PADDOCK_SIM_SEEDS", fixedSeeds)
 	if seed := env(t, "PADDOCK_SIM_SEED", 0); seed != 0 {
 		firstSeed, n = seed, 1
 	}
