@@ -71,6 +71,9 @@ func StartLoad(e *harness.Ensemble, config LoadConfig) (*Load, error) {
 	for i := range config.Clients {
 		c := &client{Session: *l.session(i), load: l, id: i, rnd: rand.New(rand.NewPCG(config.Seed, uint64(i+1)))}
 		c.versions = map[string]int32{}
+		if i%3 == 2 { // one that waits: what it asked is answered by a server that comes out of a pause
+			c.Patience *= 10
+		}
 		l.clients = append(l.clients, c)
 		l.working.Go(c.run)
 	}
