@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deadAfter is how long what we sent may go without an answer from the other kernel.
-const deadAfter = 15 * time.Second
+// deadAfter is how long what we sent may go without an answer from the other kernel. Votes are few and small,
+// and to dial again costs nothing: what counts is that a cut is forgotten soon after it has healed.
+const deadAfter = 2 * time.Second
 
 // tune makes the kernel find dead peers. Without it a connection that a partition has cut is tried again
 // after pauses that grow to two minutes, and an election may have to wait for that.
