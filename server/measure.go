@@ -76,7 +76,7 @@ func (s *Server) EnsembleNumbers() map[string]int64 {
 	defer m.mu.Unlock()
 	n := map[string]int64{
 		"pending_syncs": int64(s.asked.len()), "proposal_count": m.proposals.count, "snap_count": m.snapshots,
-		"looking_count": m.lookings, "revalidate_count": m.revalidated, "connection_revalidate_count": m.renewed,
+		"diff_count": s.agree.Status().Diffs, "looking_count": m.lookings, "revalidate_count": m.revalidated, "connection_revalidate_count": m.renewed,
 	}
 	if !m.ledSince.IsZero() {
 		n["leader_uptime"] = s.clock.now().Sub(m.ledSince).Milliseconds()

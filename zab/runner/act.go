@@ -122,6 +122,9 @@ func (r *Runner) send(a *zab.Action) {
 	if a.Text != "" {
 		r.log.Warn("a learner joins", "server", int64(l.status.Server), "note", a.Text)
 	}
+	if a.Packet.Type == wire.PacketDiff {
+		r.diffs++
+	}
 	if a.Packet.Type == wire.PacketUpToDate {
 		l.status.Synced = true
 		l.patience.Store(r.cfg.syncMS())

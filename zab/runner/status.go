@@ -21,6 +21,7 @@ type Status struct {
 	Last      wire.Zxid // that is, or is being, logged
 	Durable   wire.Zxid
 	Committed wire.Zxid
+	Diffs     int64        // learners that got a DIFF from us
 	Links     []LinkStatus // by name
 }
 
@@ -59,7 +60,7 @@ func (r *Runner) publish() {
 	vote := p.Vote()
 	r.status = Status{
 		State: p.State(), Trust: p.Trust(), Vote: vote, Leader: vote.Leader, Epochs: r.epochs, Last: p.History().Last(),
-		Durable: r.durable, Committed: p.Committed(), Links: links,
+		Durable: r.durable, Committed: p.Committed(), Diffs: r.diffs, Links: links,
 	}
 }
 
