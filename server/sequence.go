@@ -461,7 +461,7 @@ func (s *sequencer) remove(q *subRequest, e *entry, zxid wire.Zxid, dst []byte) 
 	if s.lookup(q.path, hash, &node); !node.exists {
 		return 0, dst, wire.NoNode
 	}
-	if internal && (node.stat.EphemeralOwner == 0 || isSessionOwner(node.stat.EphemeralOwner, s.opt.extendedTypes)) {
+	if internal && !s.outlived(&node.stat) {
 		return 0, dst, wire.BadArguments
 	}
 	if !internal && q.version != -1 && q.version != node.stat.Version {
@@ -475,6 +475,19 @@ func (s *sequencer) remove(q *subRequest, e *entry, zxid wire.Zxid, dst []byte) 
 	s.loseChild(&parent, parentPath, parentHash, zxid)
 	s.gone(hash, q.path, node.stat.EphemeralOwner, zxid)
 	return q.op, dst, wire.OK
+}
+
+// outlived says whether a node may be swept: it is a container, or a TTL node that nobody has written to
+// since it was found to be due. (Apache's server does not look at that again.)
+func (s *sequencer) outlived(st *wire.Stat) bool {
+	owner := st.EphemeralOwner
+	switch {
+	case owner == 0 || isSessionOwner(owner, s.opt.extendedTypes):
+		return false
+	case owner == ownerContainer:
+		return true
+	}
+	return s.nowMS-st.Mtime >= owner&ttlMask
 }
 
 // gone records that a node will not exist any more; its owner is kept for the session's close.
