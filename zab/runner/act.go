@@ -122,7 +122,7 @@ func (r *Runner) send(a *zab.Action) {
 	if a.Text != "" {
 		r.log.Warn("a learner joins", "server", int64(l.status.Server), "note", a.Text)
 	}
-	if a.Packet.Type == wire.PacketDiff {
+	if a.Packet.Type == wire.PacketDiff || a.Packet.Type == wire.PacketTrunc { // ZooKeeper counts both as one
 		r.diffs++
 	}
 	if a.Packet.Type == wire.PacketUpToDate {

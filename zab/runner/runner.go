@@ -127,7 +127,7 @@ type Runner struct {
 	durable   wire.Zxid // reported by the store
 	epochs    zab.Epochs
 	leads     int64 // epoch that we lead in; 0: we do not
-	diffs     int64 // learners that got a DIFF
+	diffs     int64 // learners that got a DIFF or TRUNC
 	receiving bool  // a snapshot has arrived, or does, and is not installed
 
 	proposals, informs encoded // of this turn

@@ -21,7 +21,7 @@ type Status struct {
 	Last      wire.Zxid // that is, or is being, logged
 	Durable   wire.Zxid
 	Committed wire.Zxid
-	Diffs     int64        // learners that got a DIFF from us
+	Diffs     int64        // learners that got a DIFF or TRUNC from us
 	Links     []LinkStatus // by name
 }
 
