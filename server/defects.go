@@ -7,6 +7,8 @@ import (
 	"paddock/wal"
 	"paddock/watch"
 	"paddock/wire"
+	"paddock/zab"
+	"paddock/zab/runner"
 )
 
 // Defect is a bug that servers of this protocol have had. A Driven server can be given one, so that the
@@ -30,6 +32,17 @@ const (
 	ExpiryWhileStopped Defect = "expires sessions while it is stopped"
 	// SessionsForgotten: a restart does not bring the sessions back.
 	SessionsForgotten Defect = "forgets the sessions when it restarts"
+
+	// Of a member of an ensemble.
+
+	// TouchesKept: a learner does not tell its leader of whom it has heard.
+	TouchesKept Defect = "does not tell the leader of living sessions"
+	// SyncAtOnce: a learner answers a sync by itself.
+	SyncAtOnce Defect = "answers a sync without the leader"
+	// OwnerUnknown: the leader takes requests over a connection that has lost its session.
+	OwnerUnknown Defect = "takes writes of a session that has moved"
+	// ReadsOvertake: a learner answers reads that wait behind a forwarded write.
+	ReadsOvertake Defect = "answers reads before the write in front of them"
 )
 
 // DriveWith is Drive with a defect; "" is none.
@@ -38,6 +51,21 @@ func DriveWith(x Defect, cfg Config, now time.Time) (*Driven, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.give(x)
+	return d, nil
+}
+
+// DriveMemberWith is DriveMember with a defect.
+func DriveMemberWith(x Defect, cfg Config, now time.Time, join func(zab.Recovered, runner.Store) Agreement) (*Driven, error) {
+	d, err := DriveMember(cfg, now, join)
+	if err != nil {
+		return nil, err
+	}
+	d.give(x)
+	return d, nil
+}
+
+func (d *Driven) give(x Defect) {
 	s := d.s
 	switch x {
 	case AckBeforeSync:
@@ -60,8 +88,59 @@ func DriveWith(x Defect, cfg Config, now time.Time) (*Driven, error) {
 		for _, sess := range s.tree.Load().Sessions(nil) {
 			s.table.Remove(sess.ID)
 		}
+	case TouchesKept:
+		s.member.gatheredMS = 1 << 62
+	case SyncAtOnce:
+		s.agree = hastySync{s.agree, s}
+	case OwnerUnknown:
+		s.pipe.stages = defective{Server: s, before: s.handOverSessions}
+	case ReadsOvertake:
+		s.pipe.stages = overtaking{s}
 	}
-	return d, nil
+}
+
+// hastySync confirms the syncs of a learner's clients where they are.
+type hastySync struct {
+	Agreement
+	s *Server
+}
+
+func (h hastySync) Forward(epoch uint32, q *wire.ForwardedRequest, v wire.AuthVec) bool {
+	if q.Op == wire.OpSync {
+		h.s.member.Synced(0)
+		return true
+	}
+	return h.Agreement.Forward(epoch, q, v)
+}
+
+// handOverSessions gives every session to whoever asks for it.
+func (s *Server) handOverSessions(w *work) {
+	for _, b := range w.batches {
+		for i := range b.entries {
+			if e := &b.entries[i]; e.link != 0 {
+				if sess := s.table.Lookup(e.asker); sess != nil {
+					sess.SwapOwner(ownerLink | uint64(e.link))
+				}
+			}
+		}
+	}
+}
+
+// overtaking are the stages with reads that were parked answered before each step.
+type overtaking struct{ *Server }
+
+func (o overtaking) settle(st *step, r role) ([]*batch, error) {
+	a := &o.apply
+	for _, q := range a.parked { // order-free: one is as wrong as another
+		for len(q.queue) > 1 && q.queue[1].e.kind != kindWrite {
+			first := q.queue[0]
+			q.queue = q.queue[1:]
+			a.serve(q.queue[0].e, q.queue[0].b)
+			a.leave(q)
+			q.queue = append([]parked{first}, q.queue...)
+		}
+	}
+	return o.Server.settle(st, r)
 }
 
 // defective are the stages with something before and after the sequencer.

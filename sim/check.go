@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"paddock/wire"
+	"paddock/zab"
 )
 
 // The promises, as testing.md of the design calls them and as messages name them:
@@ -15,7 +17,8 @@ import (
 //	     connection is dropped, no later one of it succeeds
 //	S2   writes are linearizable: what was answered before comes before, and each answer is the model's
 //	S3   what a session sees never goes back, across connections too
-//	S4   a reply stamped z shows the state after exactly z, and nothing older than anybody saw before it was asked
+//	S4   a reply stamped z shows the state after exactly z, and, of a server alone, nothing older than anybody saw
+//	     before it was asked
 //	S5   so does sync
 //	S7   once a session has moved, what its old connection sends does not commit
 //	S8   a session is not expired before its time, and soon after; who is told "expired" finds its close in the log
@@ -48,6 +51,7 @@ type checker struct {
 	events  []change
 	catchUp map[*call]caughtUp
 	ids     map[int64]*sessionRecord
+	born    map[int64]contact // when a session was made
 }
 
 // askedBy names a request as transactions do.
@@ -66,11 +70,11 @@ func (w *world) check() error {
 	c := &checker{
 		w: w, m: newModel(), asked: map[askedBy]*call{}, made: map[askedBy]wire.Zxid{}, reads: map[wire.Zxid][]*call{},
 		digests: map[wire.Zxid][]digestAt{}, last: map[int64]*call{}, closed: map[int64]wire.Zxid{},
-		catchUp: map[*call]caughtUp{}, ids: map[int64]*sessionRecord{},
+		catchUp: map[*call]caughtUp{}, ids: map[int64]*sessionRecord{}, born: map[int64]contact{},
 	}
 	c.index()
-	for i, txn := range w.log {
-		if err := c.transaction(wire.Zxid(i+1), txn); err != nil {
+	for _, txn := range w.log {
+		if err := c.transaction(zxidOf(txn), txn); err != nil {
 			return err
 		}
 	}
@@ -105,14 +109,15 @@ func (c *checker) transaction(zxid wire.Zxid, txn []byte) error {
 	var h wire.TxnHeader
 	r := wire.NewReader(txn)
 	h.Decode(&r)
-	if h.Zxid != zxid {
-		return fmt.Errorf("Z4: the log has %v where %v belongs", h.Zxid, zxid)
+	if !zab.Follows(c.m.zxid, zxid) {
+		return fmt.Errorf("Z4: the log has %v behind %v", zxid, c.m.zxid)
 	}
 	c.m.begin(zxid)
 	var err error
 	switch {
 	case h.Type == wire.OpCreateSession:
 		c.m.sessions[h.ClientID] = true
+		c.born[h.ClientID] = c.w.sequenced[zxid]
 	case h.Cxid != 0:
 		err = c.requested(&h, r)
 	case h.Type == wire.OpCloseSession:
@@ -195,7 +200,7 @@ func (c *checker) effect(a *call, h *wire.TxnHeader, r wire.Reader) (result, err
 		return result{code: logged}, nil
 	}
 	if logged == wire.SessionMoved {
-		if a.conn.movedAt == 0 || c.w.sequenced[h.Zxid].seq < a.conn.movedAt {
+		if !c.mayHaveMoved(a, c.w.sequenced[h.Zxid].seq) {
 			return result{}, fmt.Errorf("S7: transaction %v says that the session has moved, which it had not: %v", h.Zxid, a)
 		}
 		c.w.marks["refused: the session has moved"]++
@@ -216,6 +221,15 @@ func (c *checker) effect(a *call, h *wire.TxnHeader, r wire.Reader) (result, err
 		c.w.marks["write refused"]++
 	}
 	return want, nil
+}
+
+// mayHaveMoved says whether a session was another connection's at a time. In an ensemble its leader decides that
+// a while before the new server says so, which may never come to it.
+func (c *checker) mayHaveMoved(a *call, at int64) bool {
+	if c.w.net == nil {
+		return a.conn.movedAt != 0 && at >= a.conn.movedAt
+	}
+	return slices.ContainsFunc(a.session.conns, func(o *connRecord) bool { return o != a.conn && o.helloAt != 0 && o.helloAt <= at })
 }
 
 // closes is the end of a session: exactly its ephemerals go with it.
@@ -259,8 +273,12 @@ func (c *checker) overdue(h *wire.TxnHeader) bool {
 		return true // its client never heard of it
 	}
 	before := int64(-1)
-	for _, k := range append(slices.Clone(s.contacts), at) {
-		if k.life != at.life || k.clockMS > at.clockMS {
+	all := append(slices.Clone(s.contacts), at)
+	if c.w.net != nil {
+		all = slices.Insert(all, 0, c.born[h.ClientID])
+	}
+	for _, k := range all {
+		if k.term != at.term || k.clockMS > at.clockMS {
 			continue
 		}
 		if before >= 0 && k.clockMS-before >= s.timeoutMS {
@@ -302,7 +320,7 @@ func (c *checker) read(a *call) error {
 	if got := a.result.String(); got != want.String() {
 		return fmt.Errorf("S4: %v\nwant %v", a, &want)
 	}
-	if a.zxid < a.seenThen {
+	if a.zxid < a.seenThen && (c.w.net == nil || a.op == wire.OpSync) {
 		rule := "S4"
 		if a.op == wire.OpSync {
 			rule = "S5"
@@ -380,6 +398,26 @@ func (c *checker) sessions() error {
 		return fmt.Errorf("S8: the log ends with %d sessions", len(c.m.sessions))
 	}
 	return nil
+}
+
+// zxidOf returns that of a transaction.
+func zxidOf(txn []byte) wire.Zxid {
+	var h wire.TxnHeader
+	r := wire.NewReader(txn)
+	h.Decode(&r)
+	return h.Zxid
+}
+
+// last returns the zxid of the end of the witness, and find the place of the first transaction behind one.
+func (w *world) last() wire.Zxid {
+	if len(w.log) == 0 {
+		return 0
+	}
+	return zxidOf(w.log[len(w.log)-1])
+}
+
+func (w *world) find(after wire.Zxid) int {
+	return sort.Search(len(w.log), func(i int) bool { return zxidOf(w.log[i]) > after })
 }
 
 // sameTxn compares what the log says now with what it said before.

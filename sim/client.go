@@ -101,7 +101,8 @@ func (c *client) beat() {
 
 func (c *client) dial() {
 	w := c.w
-	if w.srv == nil || w.pausedUntil > w.now {
+	h := w.someHost()
+	if h.srv == nil || h.pausedUntil > w.now {
 		return
 	}
 	if c.session == nil {
@@ -113,18 +114,18 @@ func (c *client) dial() {
 	r := &connRecord{number: len(w.history.conns), session: c.session}
 	w.history.conns = append(w.history.conns, r)
 	c.session.conns = append(c.session.conns, r)
-	l := &link{w: w, client: c, record: r, life: w.life}
+	l := &link{w: w, h: h, client: c, record: r, life: h.life}
 	if w.dice.chance(w.plan.slowReader) && w.phase == phaseFaults {
 		l.slow = int64(w.dice.log(float64(ms), float64(second)))
 	}
 	c.link, c.ready, c.in, c.heard, c.spoke, c.closing = l, false, nil, w.now, w.now, false
 	loop := w.dice.IntN(w.plan.loops)
-	l.conn = w.srv.Open(loop, l, addrOf(c.number))
+	l.conn = h.srv.Open(loop, l, addrOf(c.number))
 	if l.conn == nil {
 		w.fail("connection %d was refused", r.number)
 		return
 	}
-	w.note("client %d: connection %d to loop %d, session %#x, seen %v", c.number, r.number, loop, uint64(c.session.id), c.seen)
+	h.note("client %d: connection %d to loop %d, session %#x, seen %v", c.number, r.number, loop, uint64(c.session.id), c.seen)
 	c.greet(l)
 }
 

@@ -29,9 +29,9 @@ type sessionRecord struct {
 	contacts  []contact
 }
 
-// contact is a moment at which the server heard of a session: by its own clock of sessions.
+// contact is a moment at which the server that keeps the sessions heard of one: by its own clock of sessions.
 type contact struct {
-	life    int
+	term    int // of a server alone: its life; of an ensemble: of the leader
 	clockMS int64
 	seq     int64
 }
@@ -42,6 +42,7 @@ type connRecord struct {
 	session *sessionRecord
 	calls   []*call
 	items   []item // replies and events as the client has read them
+	helloAt int64  // seq at which a server had its handshake; 0 is never
 	owner   bool   // the server has given it the session
 	movedAt int64  // seq at which the server gave the session to another connection; 0 is never
 }
@@ -62,8 +63,6 @@ type call struct {
 	seenThen  wire.Zxid // history.seen when it was asked
 	end       int       // where its bytes end in the connection's stream
 	delivered int64     // seq when the server had all its bytes; 0 is never
-	clockMS   int64     // the session clock then
-	life      int
 
 	answered bool
 	zxid     wire.Zxid

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net/netip"
 
-	"paddock/net"
+	znet "paddock/net"
 	"paddock/wire"
 )
 
@@ -16,6 +16,7 @@ import (
 //	                                         └──▶ held: what the socket does not take
 type link struct {
 	w      *world
+	h      *host
 	conn   *znet.Conn // nil until the server has accepted, and after its end
 	client *client    // nil once the client has left
 	record *connRecord
@@ -42,7 +43,7 @@ var errGone = errors.New("sim: connection reset")
 
 // Write implements znet.Transport: b has left the server, so everything it says must be durable.
 func (l *link) Write(b []byte) (int, error) {
-	if l.serverGone || l.life != l.w.life {
+	if l.serverGone || l.life != l.h.life {
 		return 0, errGone
 	}
 	l.w.left(l, b)
@@ -105,19 +106,19 @@ func (l *link) runUp() {
 func (l *link) arrive() {
 	w := l.w
 	l.upRunning = false
-	if l.conn == nil || l.life != w.life {
+	if l.conn == nil || l.life != l.h.life {
 		return
 	}
-	if w.pausedUntil > w.now {
+	if l.h.pausedUntil > w.now {
 		l.upRunning = true
-		w.at(w.pausedUntil+w.dice.around(ms), "up", l.arrive)
+		w.at(l.h.pausedUntil+w.dice.around(ms), "up", l.arrive)
 		return
 	}
 	if len(l.up) == 0 {
 		c := l.conn
 		l.conn, l.serverGone = nil, true
 		w.note("connection %d: the server sees its end", l.record.number)
-		w.srv.Closed(c)
+		l.h.srv.Closed(c)
 		return
 	}
 	n := w.dice.split(len(l.up))
@@ -126,7 +127,7 @@ func (l *link) arrive() {
 	l.taken += n
 	l.delivered()
 	w.note("connection %d: the server takes %d bytes", l.record.number, n)
-	w.srv.Receive(l.conn, b)
+	l.h.srv.Receive(l.conn, b)
 	for i := range b {
 		b[i] = 0xee // the buffer is another one's after the turn
 	}
@@ -137,14 +138,22 @@ func (l *link) arrive() {
 func (l *link) delivered() {
 	if l.hello > 0 && l.taken >= l.hello {
 		l.hello = 0
-		l.record.session.contacts = append(l.record.session.contacts, l.w.contact())
+		l.record.helloAt = l.w.history.next()
+		l.contact(l.record.session)
 	}
 	calls := l.record.calls
 	for l.pending < len(calls) && calls[l.pending].end <= l.taken {
 		c := calls[l.pending]
-		c.delivered, c.clockMS, c.life = l.w.history.next(), l.w.sessionMS, l.w.life
-		c.session.contacts = append(c.session.contacts, l.w.contact())
+		c.delivered = l.w.history.next()
+		l.contact(c.session)
 		l.pending++
+	}
+}
+
+// contact notes that a server has heard of a session, if it is the one that keeps it.
+func (l *link) contact(s *sessionRecord) {
+	if l.h.keepsSessions() && l.h.srv.Serving() {
+		s.contacts = append(s.contacts, l.h.contact())
 	}
 }
 
@@ -212,7 +221,7 @@ func (w *world) left(l *link, b []byte) {
 		stamp = max(stamp, r.Zxid())
 	})
 	if stamp > w.durable && w.dice.chance(w.durableChecks) {
-		w.checkDurable(stamp)
+		l.h.checkDurable(stamp)
 	}
 }
 

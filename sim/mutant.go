@@ -6,6 +6,7 @@ import (
 	"paddock/server"
 	"paddock/vfs"
 	"paddock/wal"
+	"paddock/zab"
 )
 
 // Mutant is a bug that a server of this protocol has had, built in again for one run. Those of the server's
@@ -16,9 +17,12 @@ type Mutant struct {
 	Seeds  int    // it must be found within so many
 
 	defect server.Defect
-	disk   func(*world) // before each start
-	spoil  func(*world) // after each crash
+	disk   func(*host) // before each start
+	spoil  func(*host) // after each crash
 	plan   func(*plan)
+
+	ensemble bool         // it is one of an ensemble
+	defects  []zab.Defect // of its machines
 }
 
 // Mutants are all of them.
@@ -66,8 +70,8 @@ func noSnapshots(p *plan) { p.snapCount = 1 << 30 }
 
 const logDir = "/data/paddock/log"
 
-func dropSyncs(w *world) {
-	w.disk.SetFaults(func(op vfs.Op) *vfs.Fault {
+func dropSyncs(h *host) {
+	h.disk.SetFaults(func(op vfs.Op) *vfs.Fault {
 		if op.Kind == vfs.OpSync && strings.HasPrefix(op.Name, logDir) {
 			return &vfs.Fault{Drop: true}
 		}
@@ -76,8 +80,8 @@ func dropSyncs(w *world) {
 }
 
 // cutTail does what a recovery does that takes the last transaction for a torn one.
-func cutTail(w *world) {
-	l, err := wal.Open(w.disk, logDir, wal.Options{SegmentBytes: w.plan.segmentBytes, After: 1 << 62})
+func cutTail(h *host) {
+	l, err := wal.Open(h.disk, logDir, wal.Options{SegmentBytes: h.w.plan.segmentBytes, After: 1 << 62})
 	if err != nil {
 		return
 	}
@@ -88,9 +92,9 @@ func cutTail(w *world) {
 }
 
 // loseSegment does what a missing sync of a directory does.
-func loseSegment(w *world) {
-	names, err := w.disk.List(logDir)
+func loseSegment(h *host) {
+	names, err := h.disk.List(logDir)
 	if err == nil && len(names) > 1 {
-		_ = w.disk.Remove(logDir + "/" + names[len(names)-1])
+		_ = h.disk.Remove(logDir + "/" + names[len(names)-1])
 	}
 }

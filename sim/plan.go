@@ -38,6 +38,8 @@ type plan struct {
 	socketBytes                                                int
 	prepare                                                    bool
 	txnDigests                                                 bool
+
+	ensemble ensemble // of several servers
 }
 
 var everyOp = []struct {

@@ -11,6 +11,8 @@ import (
 type Options struct {
 	Trace  io.Writer // every event, if it is not nil
 	Mutant *Mutant   // a bug to be found
+
+	Ensemble bool // of several servers; else one alone
 }
 
 // Report is what a run was.
