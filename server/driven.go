@@ -1,10 +1,13 @@
 package server
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
-	"paddock/net"
+	znet "paddock/net"
+	"paddock/session"
 	"paddock/wire"
 	"paddock/zab"
 	"paddock/zab/runner"
@@ -221,4 +224,13 @@ func (d *Driven) Base() wire.Zxid { return d.s.wal.Base() }
 // Replay calls f with every transaction of the log after a zxid, in order.
 func (d *Driven) Replay(after wire.Zxid, f func(txn []byte) error) error {
 	return d.s.wal.Replay(after, f)
+}
+
+// SessionText says what sessions there are, for people.
+func (d *Driven) SessionText() string {
+	var b strings.Builder
+	d.s.table.Each(func(sess *session.Session) {
+		fmt.Fprintf(&b, " %#x timeout %d closing %v owner %#x", uint64(sess.ID), sess.TimeoutMS(), sess.Closing(), sess.Owner())
+	})
+	return b.String()
 }

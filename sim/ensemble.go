@@ -16,7 +16,6 @@ type ensemble struct {
 	voters, observers    int
 	initTicks, syncTicks int64
 	finalizeMS           int64
-	lastCounter          int64 // of an epoch; 0 is what it really is
 	skew                 int64 // ms by which wall clocks differ, at most
 
 	latency  int64   // of the network between them
@@ -55,9 +54,6 @@ func (p *plan) gather(d dice) {
 		isolate:     d.Float64(), split: d.Float64(), bridge: d.Float64(), oneWay: d.Float64(), blank: d.chance(0.5),
 	}
 	e := &p.ensemble
-	if d.chance(0.15) {
-		e.lastCounter = int64(d.log(50, 500))
-	}
 	if d.chance(0.5) {
 		e.halfOpen = d.Float64()
 	}
@@ -197,7 +193,9 @@ func (w *world) heal() int64 {
 	p.latency, p.step, p.diskBusy, p.applyBusy = min(p.latency, ms), min(p.step, 50), 0, 0
 	e.latency, e.snapshot = min(e.latency, ms), min(e.snapshot, 20*ms)
 	for _, h := range w.hosts {
-		h.pausedUntil = min(h.pausedUntil, w.now)
+		if h.pausedUntil > w.now {
+			h.pausedUntil, h.stepping = w.now, false
+		}
 	}
 	return 3*(4*e.initTicks+3*e.syncTicks)*int64(p.tickMS)*ms + 20*second
 }

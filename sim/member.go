@@ -40,7 +40,7 @@ func (h *host) join() (*server.Driven, error) {
 	cfg := h.config()
 	return server.DriveMemberWith(h.defect(), cfg, h.wall(), func(found zab.Recovered, store runner.Store) server.Agreement {
 		pc := server.PeerConfig(&cfg)
-		pc.Seed, pc.FinalizeMS, pc.LastCounter = h.w.dice.Uint64(), h.w.plan.ensemble.finalizeMS, h.w.plan.ensemble.lastCounter
+		pc.Seed, pc.FinalizeMS = h.w.dice.Uint64(), h.w.plan.ensemble.finalizeMS
 		if m := h.w.opts.Mutant; m != nil {
 			pc.Defects = m.defects
 		}

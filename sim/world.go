@@ -221,7 +221,7 @@ func (w *world) calm() {
 	}
 	settled := func() bool {
 		for _, h := range w.hosts {
-			if h.srv == nil {
+			if h.srv == nil || !h.srv.Serving() {
 				return false
 			}
 		}
@@ -270,7 +270,7 @@ func (w *world) silence() {
 	}
 	for _, h := range w.hosts {
 		if n := h.srv.Sessions(); n != 0 {
-			w.fail("S8: %sthere are %d sessions %v after their clients fell silent", h.name, n, time.Duration(limit)*time.Microsecond)
+			w.fail("S8: %sthere are %d sessions %v after their clients fell silent: %s", h.name, n, time.Duration(limit)*time.Microsecond, h.srv.SessionText())
 		}
 		if n := h.srv.Ephemerals(); n != 0 {
 			w.fail("S9: %s%d ephemerals are left of sessions that have ended", h.name, n)

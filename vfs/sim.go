@@ -172,6 +172,10 @@ func (s *state) apply(e *entry, keep func(sector int64) bool) {
 	if !keep(wholeOp) {
 		return
 	}
+	if e.Kind == OpRename && e.inode == wholeDir {
+		s.renameDir(e.Name, e.To)
+		return
+	}
 	switch f := s.file(e.inode); e.Kind {
 	case OpCreate:
 		s.names[e.Name] = e.inode
@@ -198,6 +202,30 @@ func (s *state) apply(e *entry, keep func(sector int64) bool) {
 		}
 		f.bad[e.Off] = true
 	}
+}
+
+// wholeDir is in the place of a file's number where a directory is meant.
+const wholeDir = 0
+
+func (s *state) renameDir(from, to string) {
+	moved := func(name string) (string, bool) {
+		rest, below := strings.CutPrefix(name, from+"/")
+		return to + "/" + rest, below
+	}
+	for name, id := range maps.Clone(s.names) { //order-free
+		if now, ok := moved(name); ok {
+			delete(s.names, name)
+			s.names[now] = id
+		}
+	}
+	for name := range maps.Clone(s.dirs) { //order-free
+		if now, ok := moved(name); ok {
+			delete(s.dirs, name)
+			s.dirs[now] = true
+		}
+	}
+	delete(s.dirs, from)
+	s.dirs[to] = true
 }
 
 // file returns a file's content, which there is even where the file's creation was lost: content
@@ -297,8 +325,15 @@ func (d *Sim) Rename(oldname, newname string) error {
 		return err
 	}
 	id, ok := d.now.names[oldname]
-	if !ok {
+	if !ok && !d.now.dirs[oldname] {
 		return pathError("rename", oldname, fs.ErrNotExist)
+	}
+	if !ok {
+		id = wholeDir
+		if pending := d.pending[oldname]; len(pending) > 0 { // what is in it waits for the same directory still
+			d.pending[newname] = append(d.pending[newname], pending...)
+			delete(d.pending, oldname)
+		}
 	}
 	if path.Dir(oldname) != path.Dir(newname) {
 		return pathError("rename", newname, syscall.EXDEV) // two directories, two syncs: not used
