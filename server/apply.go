@@ -152,6 +152,11 @@ func (a *applier) change(txn []byte) error {
 
 // answer replies to a write.
 func (a *applier) answer(e *entry, b *batch, zxid wire.Zxid, code wire.Code) {
+	if code == wire.SessionMoved { // no client is told: its connection just ends (facts 16, 17)
+		r := a.record(recKick, e, b, zxid)
+		a.push(&r, nil, nil)
+		return
+	}
 	out := beginReply(a.scratch[:0], e.xid)
 	if code == wire.OK {
 		out = appendWriteBody(out, e.op, &a.res)

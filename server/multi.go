@@ -57,7 +57,7 @@ func decodable(op wire.Op, body []byte) bool {
 		return true
 	case wire.OpMulti:
 		_, err := wire.NewMultiIter(body, wire.MultiWrite)
-		return err == nil
+		return err != wire.ErrNullACL // multiTxn answers every other fault with a transaction
 	}
 	var q subRequest
 	r := wire.NewReader(body)
