@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run ensemble build test race edge compat differential kill faults mixed failover sim soak fuzz bench bench-compare lint vuln ci
+.PHONY: help run ensemble build test race edge edge-roles compat differential kill faults mixed failover sim soak fuzz bench bench-compare lint vuln ci
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,10 +25,13 @@ test: ## every test that needs nothing but Go
 race: ## the tests under the race detector, with the costly checks on
 	$(GO) test -race -tags invariants ./auth/... ./session/... ./slab/... ./snap/... ./tree/... ./vfs/... ./wal/... ./watch/... ./wire/... ./net/... ./server/... ./config/... ./admin/... ./zab/... ./cmd/...
 
-edge: build ## the 135 edge-case facts, against paddock and against Apache's server
-	PADDOCK_BIN=$(CURDIR)/bin/paddock $(GO) test -count=1 ./test/edge
+edge: build ## the 135 edge-case facts, against paddock and Apache's server (ROLE=leader, follower, observer: of an ensemble)
+	PADDOCK_BIN=$(CURDIR)/bin/paddock PADDOCK_ROLE=$(ROLE) $(GO) test -count=1 ./test/edge
 	test/apache/get.sh
-	PADDOCK_TARGET=apache $(GO) test -count=1 ./test/edge
+	PADDOCK_TARGET=apache PADDOCK_ROLE=$(ROLE) $(GO) test -count=1 ./test/edge
+
+edge-roles: build ## the same facts at the leader, a follower and the observer of an ensemble of ours
+	for role in leader follower observer; do PADDOCK_BIN=$(CURDIR)/bin/paddock PADDOCK_ROLE=$$role $(GO) test -count=1 ./test/edge || exit 1; done
 
 compat: build ## nine real clients and their recipes, with a kill and a restart each (installs them)
 	test/compat/run.sh

@@ -16,19 +16,19 @@ import (
 type client struct {
 	*harness.Conn
 	t   *testing.T
-	srv *harness.Server
+	at  *instance
 	xid int32
 }
 
 // dial opens a connection that has said nothing yet.
 func (s *server) dial(t *testing.T) *client {
 	t.Helper()
-	conn, err := harness.Dial(s.srv.Addr)
+	conn, err := harness.Dial(s.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	return &client{Conn: conn, t: t, srv: s.srv, xid: rand.Int32N(1 << 20)}
+	return &client{Conn: conn, t: t, at: s.instance, xid: rand.Int32N(1 << 20)}
 }
 
 // open begins a session of 20 s (or the server's maximum) and ends it with the case, so that no expiry

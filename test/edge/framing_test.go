@@ -66,6 +66,10 @@ var framingFacts = []fact{
 		equal(t, "sync", c.ok(wire.OpSync, path("/"+sent)).Str(), "/"+want)
 		root := c.root()
 		c.setACL(root, openACL, harness.ACL{Perms: 1, Scheme: "digest", ID: sent + ":h"})
+		if s.learns() && !target.Paddock() {
+			differs(t, "Apache's learners have another id in the ACL than their leader")
+			return
+		}
 		equal(t, "getACL", c.acl(root)[1].ID, want+":h")
 	}},
 	{28, "ill-formed UTF-8 becomes U+FFFD, which no path may hold", plain, func(t *testing.T, s *server) {

@@ -56,6 +56,7 @@ var hazards = []fact{
 		c.want(wire.QuotaExceeded, wire.OpCreate, creation("/h04/x", "", persistent))
 		for i, text := range []string{"garbage", "countHardLimit=x", "countHardLimit="} {
 			c.set("/zookeeper/quota/h04/zookeeper_limits", text)
+			c.leaderCatchesUp()
 			c.create(fmt.Sprintf("/h04/%d", i))
 		}
 	}},

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,6 +26,10 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	if err := chooseRole(); err != nil {
+		fmt.Println(err)
+		return 1
+	}
 	var err error
 	target, err = harness.FromEnv()
 	switch {
@@ -38,7 +43,7 @@ func run(m *testing.M) int {
 	defer harness.Cleanup()
 	defer func() {
 		for _, s := range servers {
-			s.close()
+			s.end()
 		}
 	}()
 	return m.Run()
@@ -48,11 +53,12 @@ func run(m *testing.M) int {
 type server struct {
 	name     string
 	settings harness.Settings
-	alone    bool // one case at a time
+	alone    bool   // one case at a time
+	as       string // the role that it always has; that of the run if empty
 
 	once sync.Once
 	err  error
-	srv  *harness.Server
+	*instance
 	busy sync.Mutex // held by the running case if alone
 }
 
@@ -90,23 +96,28 @@ var (
 	silent = &server{name: "silent", settings: harness.Settings{"tickTime": "2000", "4lw.commands.whitelist": "srvr"}}
 	// crowded has the default limit of connections.
 	crowded = &server{name: "crowded", settings: harness.Settings{"tickTime": "2000"}}
-	// worn starts from a directory whose counters are about to wrap.
-	worn = &server{name: "worn", settings: defaults}
+	// worn starts from a directory whose counters are about to wrap; no ensemble agrees on such a one.
+	worn = &server{name: "worn", settings: defaults, as: alone}
 	// refusing gets the requests that would crash or open Apache's server.
 	refusing = &server{name: "refusing", settings: defaults.With(harness.Settings{
 		"extendedTypesEnabled": "true",
 	})}
+	// together is an ensemble whatever the run's role: for what can be seen at two servers only.
+	together = &server{name: "together", settings: defaults, as: follower}
+	// itsOwn is for cases that start and end their servers themselves.
+	itsOwn *server
 
-	servers = []*server{plain, quiet, untouched, short, extended, quota, enforced, silent, crowded, worn, refusing}
+	servers = []*server{plain, quiet, untouched, short, extended, quota, enforced, silent, crowded, worn, refusing, together}
 )
 
 func (s *server) start() error {
 	s.once.Do(func() {
-		if s == worn {
-			s.srv, s.err = target.StartFrom(s.settings, wornDirectory)
-			return
+		switch as := cmp.Or(s.as, role); as {
+		case alone:
+			s.instance, s.err = startAlone(s)
+		default:
+			s.instance, s.err = startMember(s, as)
 		}
-		s.srv, s.err = target.Start(s.settings)
 	})
 	return s.err
 }
@@ -118,14 +129,15 @@ func (s *server) mustStart(t *testing.T) {
 	if s == worn && target.Paddock() && err != nil && strings.Contains(err.Error(), "cannot import yet") {
 		skip(t, "paddock does not import a data directory of Apache's yet")
 	}
+	skipUnavailable(t, err)
 	if err != nil {
 		t.Fatalf("server %s: %v", s.name, err)
 	}
 }
 
-func (s *server) close() {
-	if s.srv != nil {
-		s.srv.Close()
+func (s *server) end() {
+	if s.instance != nil {
+		s.instance.close()
 	}
 }
 
@@ -137,33 +149,15 @@ type fact struct {
 	run    func(t *testing.T, s *server)
 }
 
-// notStandalone are the facts that one standalone server cannot show.
-var notStandalone = []struct {
+// notTested are the facts without a case.
+var notTested = []struct {
 	number int
 	reason string
 }{
-	{16, "SessionMoved needs two servers of an ensemble"},
-	{17, "a moved session's old connection needs a leader and a follower"},
-	{18, "a server is read-only only while partitioned from its ensemble"},
-	{110, "needs a server with SASL configured"},
 	{130, "the division of globalOutstandingLimit is for ensembles larger than two"},
 	{131, "the eager ACL check runs only in ensemble members"},
 	{132, "local sessions exist only in ensembles"},
 	{133, "needs a server with SASL configured"},
-}
-
-var (
-	skippedMu sync.Mutex
-	skipped   []string // guarded by skippedMu
-)
-
-// skip leaves a case out, and has it named at the end.
-func skip(t *testing.T, reason string) {
-	t.Helper()
-	skippedMu.Lock()
-	skipped = append(skipped, t.Name()+": "+reason)
-	skippedMu.Unlock()
-	t.Skip(reason)
 }
 
 // facts returns all cases in the order of their numbers.
@@ -171,7 +165,7 @@ func facts() []fact {
 	var all []fact
 	for _, part := range [][]fact{
 		handshakeFacts, framingFacts, pathFacts, writeFacts, multiFacts,
-		watchFacts, setWatchesFacts, aclFacts, authFacts, orderFacts, miscFacts,
+		watchFacts, setWatchesFacts, aclFacts, authFacts, orderFacts, miscFacts, ensembleFacts,
 	} {
 		all = append(all, part...)
 	}
@@ -182,11 +176,11 @@ func facts() []fact {
 func TestFacts(t *testing.T) {
 	runCases(t, "%03d %s", facts())
 	t.Cleanup(func() {
-		for _, n := range notStandalone {
+		for _, n := range notTested {
 			fmt.Printf("edge: not tested: fact %d: %s\n", n.number, n.reason)
 		}
-		for _, line := range skipped {
-			fmt.Println("edge: not tested:", line)
+		for _, line := range notes.lines {
+			fmt.Println("edge:", line)
 		}
 	})
 }
@@ -203,14 +197,18 @@ func runCases(t *testing.T, format string, cases []fact) {
 		t.Run(fmt.Sprintf(format, f.number, f.name), func(t *testing.T) {
 			t.Parallel()
 			s := f.on
+			if s == itsOwn {
+				f.run(t, nil)
+				return
+			}
 			if s.alone {
 				s.busy.Lock()
 				t.Cleanup(s.busy.Unlock) // runs after the cleanups that close the case's sessions
 			}
 			s.mustStart(t)
 			f.run(t, s)
-			if !s.srv.Alive() {
-				t.Fatalf("server %s is gone:\n%s", s.name, s.srv.LogTail())
+			if !s.process.Alive() {
+				t.Fatalf("server %s is gone:\n%s", s.name, s.process.LogTail())
 			}
 		})
 	}
@@ -223,7 +221,7 @@ func TestEveryFactHasItsPlace(t *testing.T) {
 	for _, f := range facts() {
 		places[f.number]++
 	}
-	for _, n := range notStandalone {
+	for _, n := range notTested {
 		places[n.number]++
 	}
 	for n := 1; n <= 135; n++ {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"testing"
@@ -218,8 +219,17 @@ var pathFacts = []fact{
 	{56, "/zookeeper/config starts with aversion -1", untouched, func(t *testing.T, s *server) {
 		c := s.open(t)
 		data, stat := c.get("/zookeeper/config")
-		equal(t, "stat", stat, harness.Stat{Aversion: -1})
-		equal(t, "data", data, []byte{})
+		want := harness.Stat{Aversion: -1}
+		if s.others == nil {
+			equal(t, "data", data, []byte{})
+		} else {
+			differs(t, "an ensemble's members keep their list there: data, its length, version -1 and an mtime")
+			if !bytes.Contains(data, []byte("\nversion=0")) || !bytes.HasPrefix(data, []byte("server.1=")) || stat.Mtime == 0 {
+				t.Errorf("got %q, mtime %d, want a list of servers", data, stat.Mtime)
+			}
+			want.Version, want.Mtime, want.DataLength = -1, stat.Mtime, int32(len(data))
+		}
+		equal(t, "stat", stat, want)
 		equal(t, "ACL", c.acl("/zookeeper/config"), []harness.ACL{perms(1)})
 	}},
 }

@@ -111,6 +111,7 @@ func (c *client) limit(node, limits string) {
 	c.create("/zookeeper/quota" + node)
 	c.createAs("/zookeeper/quota"+node+"/zookeeper_limits", limits, persistent)
 	c.createAs("/zookeeper/quota"+node+"/zookeeper_stats", "count=0,bytes=0", persistent)
+	c.leaderCatchesUp()
 }
 
 func failedWrites(t *testing.T, s *server) {
@@ -154,6 +155,10 @@ func failedWrites(t *testing.T, s *server) {
 
 	c.want(wire.NoNode, wire.OpGetData, unwatched(root+"/no"))
 	equal(t, "zxid after a failed read", c.ping(), last)
+	if s.others != nil && !target.Paddock() {
+		differs(t, "after a write that cannot be decoded a member of Apache's 3.9.5 answers nobody: it is not sent here")
+		return
+	}
 	c.want(wire.MarshallingError, wire.OpCreate, path(root+"/x"))
 	if target.Version.AtLeast(3, 9, 0) {
 		equal(t, "zxid after a write that cannot be decoded", c.ping(), last)
