@@ -96,8 +96,8 @@ var handshakeFacts = []fact{
 		start := time.Now()
 		n.wantClosed() // and it is the new timeout that counts
 		most := 3 * time.Second
-		if s.learns() && !target.Paddock() { // seen once in three runs: the old timeout, 4.18 s
-			differs(t, "Apache's learners may report the session to the leader with its old timeout once more")
+		if s.others != nil && !target.Paddock() { // two of six runs: 4.2 s at the observer, 3.2 s at the leader
+			differs(t, "in ensembles of Apache's on a busy machine the end may come seconds late")
 			most = 6 * time.Second
 		}
 		if d := time.Since(start); d > most {
@@ -216,7 +216,7 @@ func invalidRenewals(t *testing.T, s *server) {
 }
 
 // behindClose differs on purpose: a request of a closing session gets no reply here. Apache's may
-// answer one that was already under way with SessionExpired.
+// answer one that was already under way with SessionExpired, and at a learner a read with its result.
 func behindClose(t *testing.T, s *server) {
 	c := s.open(t)
 	c.write(append(append(
@@ -231,7 +231,9 @@ func behindClose(t *testing.T, s *server) {
 		if err != nil {
 			break
 		}
-		equal(t, "error", wire.Code(r.Err), wire.SessionExpired)
+		if readAtLearner := s.learns() && r.Xid == 2 && r.Err == 0; !readAtLearner {
+			equal(t, "error", wire.Code(r.Err), wire.SessionExpired)
+		}
 	}
 	c.wantClosed()
 	s.open(t).want(wire.NoNode, wire.OpExists, unwatched("/f020"))
