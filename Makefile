@@ -60,10 +60,11 @@ failover: build ## how long nobody writes when the leader ends: ours and Apache'
 	PADDOCK_BIN=$(CURDIR)/bin/paddock PADDOCK_FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) PADDOCK_FAILOVER_KINDS=GGG,JJJ $(GO) test -count=1 -v -timeout 60m -run TestFailover ./test/ensemble
 FAILOVER_ROUNDS ?= 20
 
-sim: ## the simulator: make sim replays the fixed seeds, SEED=n one (TRACE=1 prints it), SEEDS=n more, QUORUM_SEEDS=n of the agreement alone
-	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m $$($(GO) list ./sim/... | grep -v sim/quorum)
+sim: ## the simulator: make sim replays the fixed seeds, SEED=n one (TRACE=1 prints it), SEEDS=n more, ENSEMBLES=n and QUORUM_SEEDS=n of ensembles of whole servers and of the agreement alone
+	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(SEEDS) PADDOCK_SIM_ENSEMBLES=$(ENSEMBLES) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m $$($(GO) list ./sim/... | grep -v sim/quorum)
 	PADDOCK_SIM_SEED=$(SEED) PADDOCK_SIM_SEEDS=$(QUORUM_SEEDS) PADDOCK_SIM_TRACE=$(TRACE) $(GO) test -count=1 -v -timeout 60m ./sim/quorum
 QUORUM_SEEDS ?= $(SEEDS)
+ENSEMBLES ?= $(SEEDS)
 
 soak: ## all of these with new seeds, for DURATION (1h, 20m); a line for docs/reliability-ledger.csv
 	scripts/soak.sh $(DURATION)

@@ -190,11 +190,17 @@ func (c *Conn) receive(b []byte) {
 		return
 	}
 	if len(c.in) == 0 {
+		if c.paused || c.choked {
+			c.loop.handler.Heard(c)
+		}
 		rest := c.serve(b)
 		c.keep(rest)
 		return
 	}
 	c.in = append(c.in, b...)
+	if c.paused || c.choked {
+		c.loop.handler.Heard(c)
+	}
 	c.serveKept()
 }
 

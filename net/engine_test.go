@@ -33,6 +33,7 @@ type echo struct {
 func (h *echo) Open(*Conn)   { h.opened.Add(1) }
 func (h *echo) Closed(*Conn) { h.closed.Add(1) }
 func (h *echo) EndTurn()     {}
+func (h *echo) Heard(*Conn)  {}
 
 func (h *echo) Frame(c *Conn, frame []byte) {
 	c.Handshaken()

@@ -23,6 +23,8 @@ type Handler interface {
 	Open(c *Conn)
 	// Frame takes one frame without its length. The bytes are valid until it returns.
 	Frame(c *Conn, frame []byte)
+	// Heard says that bytes came for a connection that is not served now: they wait, but its client lives.
+	Heard(c *Conn)
 	// Word takes a four-letter word and what came behind it. The connection is paused; the answer
 	// ends with Conn.Finish.
 	Word(c *Conn, word [4]byte, rest []byte)

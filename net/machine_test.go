@@ -60,6 +60,7 @@ func (f *fakeTransport) Close() error {
 
 // recorder is a handler that keeps what it is told. on, where set, reacts to a frame.
 type recorder struct {
+	heard  int
 	frames [][]byte
 	words  []string
 	closed int
@@ -85,6 +86,8 @@ func (r *recorder) Word(c *Conn, w [4]byte, _ []byte) {
 
 func (r *recorder) Closed(*Conn) { r.closed++ }
 func (r *recorder) Rung()        {}
+
+func (r *recorder) Heard(c *Conn) { r.heard++ }
 
 func (r *recorder) EndTurn() {
 	r.turns++

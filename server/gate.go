@@ -62,6 +62,14 @@ func (l *loop) Closed(c *znet.Conn) {
 	}
 }
 
+// Heard takes bytes that wait behind a sync, or for a client that reads slowly, for a sign of life: a session
+// must not end because we do not look at its pings.
+func (l *loop) Heard(c *znet.Conn) {
+	if k := c.State.(*client); k.sess != nil && !k.sess.Closing() {
+		k.sess.Touch(l.s.clock.sessionMS())
+	}
+}
+
 // Frame is the gate: it decides which way a request goes. The order of its checks is that of
 // client-protocol.md 3.6, C1 to C7.
 func (l *loop) Frame(c *znet.Conn, frame []byte) {

@@ -130,7 +130,7 @@ func (s *sequencer) claim(e *entry, body []byte) {
 	} else {
 		e.sess = s.table.Lookup(e.asker)
 	}
-	if e.sess != nil && e.sess.Owner() == 0 {
+	if e.sess != nil && e.sess.Holder() == 0 {
 		e.sess.SetOwner(e.source())
 	}
 }
@@ -160,9 +160,9 @@ func (s *sequencer) admitted(e *entry) wire.Code {
 }
 
 // moved reports whether the session has another connection than the one the request came through. Where
-// it has none, its last words still count.
+// it has none, the last words of its last one still count, and of no other: they were sent before.
 func moved(e *entry) bool {
-	owner, from := e.sess.Owner(), e.source()
+	owner, from := e.sess.Holder(), e.source()
 	return owner != 0 && from != 0 && owner != from
 }
 

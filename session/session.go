@@ -10,6 +10,7 @@ type Session struct {
 	timeoutMS atomic.Int32
 	closing   atomic.Bool
 	owner     atomic.Uint64
+	last      atomic.Uint64 // the owner before nobody
 
 	table *Table // immutable
 
@@ -46,7 +47,21 @@ func (s *Session) SetOwner(owner uint64) { s.owner.Store(owner) }
 func (s *Session) SwapOwner(owner uint64) (old uint64) { return s.owner.Swap(owner) }
 
 // Disown leaves the session with nobody, if owner still holds it. It reports whether it did.
-func (s *Session) Disown(owner uint64) bool { return s.owner.CompareAndSwap(owner, 0) }
+func (s *Session) Disown(owner uint64) bool {
+	if s.owner.Load() == owner {
+		s.last.Store(owner)
+	}
+	return s.owner.CompareAndSwap(owner, 0)
+}
+
+// Holder is the owner, or who was it last: 0 only where there was none since the session is known here. What
+// an owner before that one still has on its way comes too late.
+func (s *Session) Holder() uint64 {
+	if owner := s.owner.Load(); owner != 0 {
+		return owner
+	}
+	return s.last.Load()
+}
 
 // SetTimeout changes how long the client may be silent. A client that comes back with another
 // timeout is better served by Renew, which also counts as hearing of it.

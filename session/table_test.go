@@ -156,6 +156,9 @@ func TestOwners(t *testing.T) {
 	if !s.Disown(8) || s.Owner() != 0 {
 		t.Error("not disowned by its owner")
 	}
+	if s.Holder() != 8 {
+		t.Errorf("held last by %d, want 8", s.Holder())
+	}
 }
 
 // Who still holds a session of before, or one of the same id, cannot disturb what began.

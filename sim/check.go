@@ -168,13 +168,13 @@ func (c *checker) requested(h *wire.TxnHeader, r wire.Reader) error {
 	if err != nil {
 		return err
 	}
-	if want.code != wire.SessionMoved { // which comes when it comes
+	if want.code != wire.SessionMoved && want.code != wire.SessionExpired { // an old connection's come when they come
 		if l := c.last[h.ClientID]; l != nil && l.asked > a.asked {
 			return fmt.Errorf("S1: transaction %v is of a request sent before that of the one before it: %v; %v", h.Zxid, a, l)
 		}
 		c.last[h.ClientID] = a
 	}
-	if a.conn.movedAt != 0 && a.delivered > a.conn.movedAt && want.code != wire.SessionMoved {
+	if a.conn.movedAt != 0 && a.delivered > a.conn.movedAt && !a.conn.hasAgain(c.w.sequenced[h.Zxid]) && want.code != wire.SessionMoved {
 		return fmt.Errorf("S7: transaction %v came over a connection that had lost its session: %v", h.Zxid, a)
 	}
 	if a.answered && a.zxid != h.Zxid {
@@ -261,7 +261,7 @@ func (c *checker) closes(h *wire.TxnHeader, r wire.Reader) error {
 // expired is the end of a session that its client did not ask for.
 func (c *checker) expired(h *wire.TxnHeader, r wire.Reader) error {
 	if !c.overdue(h) {
-		return fmt.Errorf("S8: session %#x was expired at %v before its time", uint64(h.ClientID), h.Zxid)
+		return fmt.Errorf("S8: session %#x was expired at %v before its time: %s", uint64(h.ClientID), h.Zxid, c.heardOf(h))
 	}
 	c.w.marks["session expired"]++
 	return c.closes(h, r)
@@ -289,6 +289,18 @@ func (c *checker) overdue(h *wire.TxnHeader) bool {
 		before = k.clockMS
 	}
 	return false
+}
+
+// heardOf says when the server had heard of a session.
+func (c *checker) heardOf(h *wire.TxnHeader) string {
+	at := c.w.sequenced[h.Zxid]
+	text := fmt.Sprintf("made at %d ms of term %d, timeout %d, heard of", at.clockMS, at.term, c.ids[h.ClientID].timeoutMS)
+	for _, k := range c.ids[h.ClientID].contacts {
+		if k.term == at.term {
+			text += fmt.Sprintf(" %d", k.clockMS)
+		}
+	}
+	return text
 }
 
 // internal is a transaction of the server itself: the end of a container or TTL node.

@@ -111,7 +111,7 @@ func (c *client) dial() {
 		c.xid = 0
 		c.forgetWatches()
 	}
-	r := &connRecord{number: len(w.history.conns), session: c.session}
+	r := &connRecord{number: len(w.history.conns), session: c.session, host: h}
 	w.history.conns = append(w.history.conns, r)
 	c.session.conns = append(c.session.conns, r)
 	l := &link{w: w, h: h, client: c, record: r, life: h.life}

@@ -38,13 +38,17 @@ type contact struct {
 
 // connRecord is one connection: what was asked over it, and what came back.
 type connRecord struct {
-	number  int
-	session *sessionRecord
-	calls   []*call
-	items   []item // replies and events as the client has read them
-	helloAt int64  // seq at which a server had its handshake; 0 is never
-	owner   bool   // the server has given it the session
-	movedAt int64  // seq at which the server gave the session to another connection; 0 is never
+	number    int
+	session   *sessionRecord
+	host      *host
+	calls     []*call
+	items     []item      // replies and events as the client has read them
+	helloAt   int64       // seq at which a server had its handshake; 0 is never
+	owner     bool        // the server has given it the session
+	movedAt   int64       // seq at which the server gave the session to another connection; 0 is never
+	movedTerm int         // in which
+	movedTo   *connRecord // which, if the server that keeps the sessions has it
+	endedAt   int64       // seq at which its server saw its end; 0 is never
 }
 
 // item is one message from the server.
@@ -75,4 +79,29 @@ func (c *call) String() string {
 		s += fmt.Sprintf(" -> %v at %v", &c.result, c.zxid)
 	}
 	return s
+}
+
+// moved notes that from now on a session is not that of its connections for which gone says so.
+func (s *sessionRecord) moved(at int64, term int, to *connRecord, gone func(*connRecord) bool) {
+	for _, c := range s.conns {
+		if c.owner && c.movedAt == 0 && gone(c) {
+			c.movedAt, c.movedTerm, c.movedTo = at, term, to
+		}
+	}
+}
+
+// hasAgain says whether a connection that has lost its session may write at a time: a new leader does not know
+// who has what.
+func (c *connRecord) hasAgain(now contact) bool {
+	return now.term != c.movedTerm
+}
+
+// withID returns the sessions that the server calls so.
+func (h *history) withID(id int64) (all []*sessionRecord) {
+	for _, s := range h.sessions {
+		if s.id == id {
+			all = append(all, s)
+		}
+	}
+	return all
 }

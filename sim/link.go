@@ -84,6 +84,9 @@ func (l *link) serverEnds() {
 	l.serverGone = true
 	l.conn = nil
 	l.held = nil
+	if l.record.endedAt == 0 {
+		l.record.endedAt = l.w.history.next()
+	}
 	l.runDown()
 }
 
@@ -118,6 +121,7 @@ func (l *link) arrive() {
 		c := l.conn
 		l.conn, l.serverGone = nil, true
 		w.note("connection %d: the server sees its end", l.record.number)
+		l.record.endedAt = w.history.next()
 		l.h.srv.Closed(c)
 		return
 	}
@@ -225,7 +229,8 @@ func (w *world) left(l *link, b []byte) {
 	}
 }
 
-// moved notes that the server gave a session to this connection: the others have lost it.
+// moved notes that the server gave a session to this connection: the others have lost it, here if the leader is
+// elsewhere, for that has decided about the rest.
 func (w *world) moved(l *link, frame []byte) {
 	var p wire.ConnectResponse
 	r := wire.NewReader(frame)
@@ -234,15 +239,8 @@ func (w *world) moved(l *link, frame []byte) {
 	}
 	l.record.owner = true
 	at := w.history.next()
-	for _, s := range w.history.sessions {
-		if s.id != p.SessionID {
-			continue
-		}
-		for _, c := range s.conns {
-			if c.owner && c != l.record && c.movedAt == 0 {
-				c.movedAt = at
-			}
-		}
+	for _, s := range w.history.withID(p.SessionID) {
+		s.moved(at, l.h.contact().term, l.record, func(c *connRecord) bool { return c != l.record && (c.host == l.h || l.h.keepsSessions()) })
 	}
 }
 

@@ -28,6 +28,7 @@ type member struct {
 	term      int    // of the last leadership
 	up        *end   // to the leader, while we serve as a learner
 	upEpoch   uint32
+	trusted   bool // it was told that it is right to be empty; its disk says so before it has another epoch
 	receiving bool // a snapshot has arrived, or does, and is not installed
 	scratch   []byte
 	actions   []zab.Action
@@ -46,6 +47,7 @@ func (h *host) join() (*server.Driven, error) {
 		}
 		h.compared = 0
 		h.member = &member{h: h, store: store, peer: zab.NewPeer(pc, found), durable: found.History.Last(), epochs: found.Epochs}
+		h.damaged = found.Trust != zab.Trusted
 		if found.Trust == zab.Damaged {
 			h.w.marks["starts with a damaged disk"]++
 		}
@@ -110,6 +112,7 @@ func (m *member) Post(ev zab.Event) {
 			m.h.w.marks["SNAP installed"]++
 		case zab.EventEpochsSaved:
 			m.epochs = ev.Epochs
+			m.h.damaged = m.h.damaged && !m.trusted
 		}
 		m.step(ev)
 	})
@@ -280,6 +283,7 @@ func (m *member) do(a *zab.Action) {
 		m.store.Synced(a.Token)
 	case zab.ActionTrust:
 		w.marks["the ensemble is new"]++
+		m.trusted = true
 		m.store.(runner.Truster).Trust()
 	case zab.ActionView:
 		m.store.(runner.Viewer).NewView(a.View, !a.Proposed)
@@ -366,10 +370,8 @@ func (m *member) touch(a *zab.Action) {
 
 // heard notes that the leader has heard of a session.
 func (m *member) heard(id int64) {
-	for _, s := range m.h.w.history.sessions {
-		if s.id == id {
-			s.contacts = append(s.contacts, m.h.contact())
-		}
+	for _, s := range m.h.w.history.withID(id) {
+		s.contacts = append(s.contacts, m.h.contact())
 	}
 }
 
@@ -382,8 +384,12 @@ func (m *member) revalidate(a *zab.Action) {
 	}
 	valid := m.store.Revalidate(a.Link, q)
 	m.h.w.marks[fmt.Sprintf("session asked for, it lives %v", valid)]++
-	if valid {
+	if from := m.link(a.Link); valid && from != nil {
 		m.heard(q.SessionID)
+		at := m.h.w.history.next()
+		for _, s := range m.h.w.history.withID(q.SessionID) {
+			s.moved(at, m.term, nil, func(c *connRecord) bool { return c.host != from.other.h })
+		}
 	}
 	reply := wire.RevalidateReply{SessionID: q.SessionID, Valid: valid}
 	m.answer(a, reply.Append(nil))

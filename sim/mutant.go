@@ -35,6 +35,12 @@ var Mutants = []Mutant{
 	{defect: server.OverlayForgotten, Breaks: "S2 S9 Z14 panic", Seeds: 20},
 	{defect: server.ExpiryWhileStopped, Breaks: "S8", Seeds: 50},
 	{defect: server.SessionsForgotten, Breaks: "S8 S9", Seeds: 50},
+	{ensemble: true, defect: server.TouchesKept, Breaks: "S8", Seeds: 20},
+	{ensemble: true, defect: server.SyncAtOnce, Breaks: "S5 connection", Seeds: 30},
+	{ensemble: true, defect: server.OwnerUnknown, Breaks: "S7 S1", Seeds: 100},
+	{ensemble: true, defect: server.ReadsOvertake, Breaks: "S1 connection", Seeds: 20},
+	{ensemble: true, defects: []zab.Defect{zab.AckUnsynced}, Breaks: "Z12 Z11 Z4 the", Seeds: 20},
+	{ensemble: true, defects: []zab.Defect{zab.DiffHole}, Breaks: "Z4 Z11 Z5 Z14 the", Seeds: 20},
 	{Name: "believes a disk that does not sync", Breaks: "Z11 Z12 Z4", Seeds: 20, disk: dropSyncs},
 	{Name: "cuts the end of the log off when it restarts", Breaks: "Z11 Z4 S4 S8 S9", Seeds: 20, spoil: cutTail, plan: noSnapshots},
 	{Name: "restarts without its newest segment of the log", Breaks: "Z11 Z4 S4 S8 S9 the", Seeds: 20, spoil: loseSegment, plan: noSnapshots},
@@ -44,6 +50,9 @@ func init() {
 	for i := range Mutants {
 		if Mutants[i].Name == "" {
 			Mutants[i].Name = string(Mutants[i].defect)
+		}
+		if Mutants[i].Name == "" {
+			Mutants[i].Name = string(Mutants[i].defects[0])
 		}
 	}
 }

@@ -16,7 +16,7 @@ func TestMutantsAreFound(t *testing.T) {
 		m := &Mutants[i]
 		t.Run(strings.ReplaceAll(m.Name, " ", "_"), func(t *testing.T) {
 			for seed := uint64(1); seed <= uint64(m.Seeds); seed++ {
-				r := Run(seed, Options{Mutant: m})
+				r := Run(seed, Options{Mutant: m, Ensemble: m.ensemble})
 				if r.Err == nil {
 					continue
 				}
