@@ -1,5 +1,5 @@
-// Package sim runs a whole server, its disk and its clients in one goroutine, from one seed, and checks
-// every promise of the server against a reference model.
+// Package sim runs a whole server, or an ensemble of them, with disks and clients in one goroutine, from one
+// seed, and checks every promise against a reference model.
 //
 //	seed ─▶ plan: who, how fast, what goes wrong
 //	          │
@@ -12,6 +12,10 @@
 //
 //	history.go: what each client asked and saw ─┐
 //	the server's log, replayed: the witness ────┴─▶ check.go, watches.go: against model.go
+//
+// In an ensemble each server is a host (host.go) with a member (member.go), which takes the place of zab/runner;
+// between them is network.go, and ensemble.go has what goes wrong there. The witness is what any of them has
+// applied, and each has to have the same.
 //
 // The server is production code throughout (server.Driven); what is simulated is the network, the disk,
 // time and the order in which the stages run. Time is virtual: a run of ten minutes takes a fraction of a
